@@ -1,0 +1,1 @@
+"""Mother Factory gateway: mirrors equipment, pushes recipes, exports metrics."""
