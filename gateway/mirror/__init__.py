@@ -1,0 +1,1 @@
+"""Equipment → twin: supervision of endpoints, subscription planning, ingest, and the loss account."""
