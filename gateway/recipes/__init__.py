@@ -1,0 +1,1 @@
+"""Mother → equipment: recipes and their overlays, rendered for one line, and pushed into it."""
