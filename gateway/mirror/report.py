@@ -59,7 +59,7 @@ class EndpointReport:
 
 @dataclass(frozen=True, slots=True)
 class ItemReport:
-    """One tag from the class to the monitored item. `state` is one of `reporting`, `waiting`, `rejected`, `missing`, `offline`."""
+    """One tag, from the class to the monitored item. `state`: `reporting`, `waiting`, `rejected`, `missing` or `offline`."""
 
     path: str
     endpoint: str
