@@ -1,0 +1,1 @@
+"""The HTTP API of the daemon: health, metrics, and `/api/v1`. Start at `app.create_app`."""

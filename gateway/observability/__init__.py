@@ -1,0 +1,1 @@
+"""Seen from outside: logs, Prometheus metrics, the service manager's notifications."""
