@@ -23,7 +23,7 @@ NUMERIC: Final = frozenset(
         DataType.DOUBLE,
     }
 )
-_BOUNDS: Final = {
+BOUNDS: Final = {
     DataType.SBYTE: (-(2**7), 2**7 - 1),
     DataType.BYTE: (0, 2**8 - 1),
     DataType.INT16: (-(2**15), 2**15 - 1),
@@ -109,7 +109,7 @@ def _check_tag(part: TagPart) -> list[Complaint]:
 
 def _check_bounds(part: TagPart | RecipeParameterPart) -> list[Complaint]:
     """A range must lie inside what the type can hold."""
-    bounds = _BOUNDS.get(part.type.base)
+    bounds = BOUNDS.get(part.type.base)
     if part.range is None or bounds is None or part.type.enumeration:
         return []
     if part.range.low < bounds[0] or part.range.high > bounds[1]:

@@ -151,7 +151,10 @@ class MasterRecipe:
 
 @dataclass(frozen=True, slots=True)
 class SiteOverlay:
-    """How one site adapts one version of a master recipe: values of `localized` parameters, and waivers by id."""
+    """How one site adapts one version of a master recipe: values of `localized` parameters, and waivers by id.
+
+    An overlay does not know the parameters' types: a whole number may be written for a Float.
+    """
 
     site: str
     recipe_id: str
