@@ -23,10 +23,14 @@ from fake_plc.plant_table import PLANT, EndpointSpec, endpoints_of, sites
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Emulated equipment of a battery plant, as OPC UA servers.")
 
 SeedOption = Annotated[int, typer.Option(help="Seed of the simulation; equal seeds give equal processes.")]
-PortBaseOption = Annotated[int, typer.Option(help="An endpoint listens at this port plus its own offset (see list); 0: any free port.")]
+PortBaseOption = Annotated[
+    int, typer.Option(help="An endpoint listens at this port plus its own offset (see list); 0: any free port.")
+]
 HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 PkiOption = Annotated[Path, typer.Option(help="Directory of the servers' certificates and keys; made at the first start.")]
-TrustOption = Annotated[list[Path] | None, typer.Option(help="Client certificate to accept (DER or PEM, or a directory of them); repeatable.")]
+TrustOption = Annotated[
+    list[Path] | None, typer.Option(help="Client certificate to accept (DER or PEM, or a directory of them); repeatable.")
+]
 TrustAnyOption = Annotated[bool, typer.Option("--trust-any", help="Accept every client certificate. Only for trying things out.")]
 ReadyOption = Annotated[Path | None, typer.Option(help="Write JSON (URLs, pid) here once every endpoint listens.")]
 ScaleOption = Annotated[float, typer.Option(min=0.01, help="Speed of the process: 10 makes batches ten times as fast.")]
@@ -43,7 +47,9 @@ def main() -> None:
 
 
 @app.command("list")
-def list_endpoints(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False, port_base: PortBaseOption = 48400) -> None:
+def list_endpoints(
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False, port_base: PortBaseOption = 48400
+) -> None:
     """List every endpoint: where, how secured, which equipment."""
     rows = [_row(spec, port_base) for spec in PLANT]
     if as_json:
@@ -110,7 +116,9 @@ def plant(
 
 def _run(specs: Sequence[EndpointSpec], options: EndpointOptions, ready_file: Path | None) -> None:
     if not options.trust.paths and not options.trust.accept_any:
-        typer.echo("warning: no client certificate is trusted; secure endpoints will refuse everyone (--trust CERT.der)", err=True)
+        typer.echo(
+            "warning: no client certificate is trusted; secure endpoints will refuse everyone (--trust CERT.der)", err=True
+        )
     missing = [str(path) for path in options.trust.paths if not path.exists()]
     if missing:
         typer.echo(f"error: --trust {', '.join(missing)}: no such file; make the client's certificate first", err=True)

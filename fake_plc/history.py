@@ -69,7 +69,9 @@ class HistoryRing(HistoryStorageInterface):
         """Remember one value (asyncua's name for ``save``)."""
         self.save(node_id, datavalue)
 
-    async def new_historized_event(self, source_id: ua.NodeId, evtypes: list[Any], period: timedelta | None, count: int = 0) -> None:
+    async def new_historized_event(
+        self, source_id: ua.NodeId, evtypes: list[Any], period: timedelta | None, count: int = 0
+    ) -> None:
         """Events are not kept."""
 
     async def save_event(self, event: Event) -> None:

@@ -91,9 +91,11 @@ class MachineNodes:
                 continue
             output.shown, output.status = shown, status
             data = ua.DataValue(
-                to_variant(output.type, shown, self.types.summary_encoding), ua.StatusCode(ua.UInt32(status)),
-                SourceTimestamp=now, ServerTimestamp=now,
-            )  # fmt: skip
+                to_variant(output.type, shown, self.types.summary_encoding),
+                ua.StatusCode(ua.UInt32(status)),
+                SourceTimestamp=now,
+                ServerTimestamp=now,
+            )
             await self.aspace.write_attribute_value(output.node_id, ua.AttributeIds.Value, data)
             if output.signal.history:
                 self.history.save(output.node_id, data)
@@ -132,18 +134,30 @@ class MachineNodesBuilder:
         variant = to_variant(type_name, convert(value), self.types.summary_encoding)
         rank = type_name.count("[") or -1
         dimensions = variant.Dimensions if rank == 2 else [len(variant.Value)] if rank == 1 else None
-        self.builder.variable(
-            parent, node_id, self.naming.name(path[-1]), variant, self._data_type(type_name), type_definition=_definition(signal, eu_range),
-            access=READ | (HISTORY if signal.history else 0), description=signal.guidance, sampling_ms=signal.period * 1000.0,
-            rank=rank, dimensions=dimensions,
-        )  # fmt: skip
+        self.builder.add_variable(
+            parent,
+            node_id,
+            self.naming.name(path[-1]),
+            variant,
+            self._data_type(type_name),
+            type_definition=_definition(signal, eu_range),
+            access=READ | (HISTORY if signal.history else 0),
+            description=signal.guidance,
+            sampling_ms=signal.period * 1000.0,
+            rank=rank,
+            dimensions=dimensions,
+        )
         add_properties(self.builder, node_id, unit, eu_range)
         if signal.type == "Enumeration":
             texts = [ua.LocalizedText(text) for text in MODES]
-            self.builder.property(
-                node_id, child_id(node_id, "EnumStrings"), "EnumStrings", ua.Variant(texts, ua.VariantType.LocalizedText),
-                ua.NodeId(ua.ObjectIds.LocalizedText), rank=1,
-            )  # fmt: skip
+            self.builder.add_property(
+                node_id,
+                child_id(node_id, "EnumStrings"),
+                "EnumStrings",
+                ua.Variant(texts, ua.VariantType.LocalizedText),
+                ua.NodeId(ua.ObjectIds.LocalizedText),
+                rank=1,
+            )
         return Output(signal, type_name, node_id, convert)
 
     def _data_type(self, type_name: TypeName) -> ua.NodeId:
@@ -159,15 +173,24 @@ def _definition(signal: Signal, eu_range: Range | None) -> int:
 def add_properties(builder: NodeBuilder, node_id: ua.NodeId, unit: str, eu_range: Range | None) -> None:
     """EURange and EngineeringUnits of an analog variable (OPC 10000-8, 5.3.2)."""
     if eu_range is not None:
-        builder.property(
-            node_id, child_id(node_id, "EURange"), "EURange", ua.Variant(ua.Range(eu_range.low, eu_range.high), ua.VariantType.ExtensionObject),
+        builder.add_property(
+            node_id,
+            child_id(node_id, "EURange"),
+            "EURange",
+            ua.Variant(ua.Range(eu_range.low, eu_range.high), ua.VariantType.ExtensionObject),
             ua.NodeId(ua.ObjectIds.Range),
-        )  # fmt: skip
+        )
     if unit:
         information = ua.EUInformation(
-            NamespaceUri=UNIT_NAMESPACE, UnitId=ua.Int32(unit_id(unit)), DisplayName=ua.LocalizedText(unit), Description=ua.LocalizedText(unit)
+            NamespaceUri=UNIT_NAMESPACE,
+            UnitId=ua.Int32(unit_id(unit)),
+            DisplayName=ua.LocalizedText(unit),
+            Description=ua.LocalizedText(unit),
         )
-        builder.property(
-            node_id, child_id(node_id, "EngineeringUnits"), "EngineeringUnits", ua.Variant(information, ua.VariantType.ExtensionObject),
+        builder.add_property(
+            node_id,
+            child_id(node_id, "EngineeringUnits"),
+            "EngineeringUnits",
+            ua.Variant(information, ua.VariantType.ExtensionObject),
             ua.NodeId(ua.ObjectIds.EUInformation),
-        )  # fmt: skip
+        )

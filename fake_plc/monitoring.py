@@ -124,7 +124,8 @@ class PlcMonitoredItems(MonitoredItemService):
 
 
 _NUMERIC_TYPES = frozenset(
-    ua.VariantType[name] for name in ("SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double", "Null")
+    ua.VariantType[name]
+    for name in ("SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double", "Null")
 )
 
 
@@ -141,9 +142,12 @@ class PlcSubscriptions(SubscriptionService):
     """The subscriptions of one server."""
 
     async def create_subscription(
-        self, params: ua.CreateSubscriptionParameters, callback: Callable[..., Any], session_id: ua.NodeId,
+        self,
+        params: ua.CreateSubscriptionParameters,
+        callback: Callable[..., Any],
+        session_id: ua.NodeId,
         request_callback: Callable[..., Any] | None = None,
-    ) -> ua.CreateSubscriptionResult:  # fmt: skip
+    ) -> ua.CreateSubscriptionResult:
         """Create one whose publishing interval is at least MIN_PUBLISHING_MS."""
         params.RequestedPublishingInterval = max(float(params.RequestedPublishingInterval), MIN_PUBLISHING_MS)
         result = await super().create_subscription(params, callback, session_id, request_callback)

@@ -47,7 +47,7 @@ class Naming:
             return ua.NodeId(ua.ObjectIds.ObjectsFolder)
         if key not in self._folders:
             parent = self.folder(key[:-1])
-            self._folders[key] = self._builder.object(
+            self._folders[key] = self._builder.add_object(
                 parent, self.node_id(key), self.name(key[-1]), description=description, organizes=len(key) == 1, events=events
             )
         return self._folders[key]

@@ -20,10 +20,17 @@ class NodeBuilder:
     def __init__(self, management: NodeManagementService) -> None:
         self._management = management
 
-    def object(
-        self, parent: ua.NodeId, node_id: ua.NodeId, name: ua.QualifiedName, *, description: str = "",
-        type_definition: int = ua.ObjectIds.BaseObjectType, organizes: bool = False, events: bool = False,
-    ) -> ua.NodeId:  # fmt: skip
+    def add_object(
+        self,
+        parent: ua.NodeId,
+        node_id: ua.NodeId,
+        name: ua.QualifiedName,
+        *,
+        description: str = "",
+        type_definition: int = ua.ObjectIds.BaseObjectType,
+        organizes: bool = False,
+        events: bool = False,
+    ) -> ua.NodeId:
         """An object; ``events`` makes it an event notifier."""
         attributes = ua.ObjectAttributes()
         attributes.DisplayName = ua.LocalizedText(name.Name)
@@ -32,11 +39,22 @@ class NodeBuilder:
         reference = ua.ObjectIds.Organizes if organizes else ua.ObjectIds.HasComponent
         return self._add(parent, node_id, name, ua.NodeClass.Object, attributes, reference, ua.NodeId(type_definition))
 
-    def variable(
-        self, parent: ua.NodeId, node_id: ua.NodeId, name: ua.QualifiedName, value: ua.Variant, data_type: ua.NodeId, *,
-        type_definition: int = ua.ObjectIds.BaseDataVariableType, access: int = READ, description: str = "", sampling_ms: float = 0.0,
-        rank: int = -1, dimensions: list[int] | None = None, is_property: bool = False,
-    ) -> ua.NodeId:  # fmt: skip
+    def add_variable(
+        self,
+        parent: ua.NodeId,
+        node_id: ua.NodeId,
+        name: ua.QualifiedName,
+        value: ua.Variant,
+        data_type: ua.NodeId,
+        *,
+        type_definition: int = ua.ObjectIds.BaseDataVariableType,
+        access: int = READ,
+        description: str = "",
+        sampling_ms: float = 0.0,
+        rank: int = -1,
+        dimensions: list[int] | None = None,
+        is_property: bool = False,
+    ) -> ua.NodeId:
         """A variable or, with ``is_property``, a property. ``rank`` is the ValueRank (OPC 10000-3, 5.6.2)."""
         attributes = ua.VariableAttributes()
         attributes.DisplayName = ua.LocalizedText(name.Name)
@@ -52,14 +70,22 @@ class NodeBuilder:
         definition = ua.ObjectIds.PropertyType if is_property else type_definition
         return self._add(parent, node_id, name, ua.NodeClass.Variable, attributes, reference, ua.NodeId(definition))
 
-    def property(self, owner: ua.NodeId, node_id: ua.NodeId, name: str, value: ua.Variant, data_type: ua.NodeId, *, rank: int = -1) -> ua.NodeId:
+    def add_property(
+        self, owner: ua.NodeId, node_id: ua.NodeId, name: str, value: ua.Variant, data_type: ua.NodeId, *, rank: int = -1
+    ) -> ua.NodeId:
         """A property of the standard namespace (EURange, EnumStrings, InputArguments …)."""
-        return self.variable(owner, node_id, ua.QualifiedName(name, 0), value, data_type, rank=rank, is_property=True)
+        return self.add_variable(owner, node_id, ua.QualifiedName(name, 0), value, data_type, rank=rank, is_property=True)
 
-    def method(
-        self, parent: ua.NodeId, node_id: ua.NodeId, name: ua.QualifiedName, inputs: list[ua.Argument], outputs: list[ua.Argument],
-        *, description: str = "",
-    ) -> ua.NodeId:  # fmt: skip
+    def add_method(
+        self,
+        parent: ua.NodeId,
+        node_id: ua.NodeId,
+        name: ua.QualifiedName,
+        inputs: list[ua.Argument],
+        outputs: list[ua.Argument],
+        *,
+        description: str = "",
+    ) -> ua.NodeId:
         """A method with its argument properties."""
         attributes = ua.MethodAttributes()
         attributes.DisplayName = ua.LocalizedText(name.Name)
@@ -68,20 +94,27 @@ class NodeBuilder:
         added = self._add(parent, node_id, name, ua.NodeClass.Method, attributes, ua.ObjectIds.HasComponent, ua.NodeId())
         for title, arguments in (("InputArguments", inputs), ("OutputArguments", outputs)):
             if arguments:
-                self.property(
-                    added, child_id(node_id, title), title, ua.Variant(arguments, ua.VariantType.ExtensionObject),
-                    ua.NodeId(ua.ObjectIds.Argument), rank=1,
-                )  # fmt: skip
+                self.add_property(
+                    added,
+                    child_id(node_id, title),
+                    title,
+                    ua.Variant(arguments, ua.VariantType.ExtensionObject),
+                    ua.NodeId(ua.ObjectIds.Argument),
+                    rank=1,
+                )
         return added
 
-    def structure_type(self, node_id: ua.NodeId, encoding_id: ua.NodeId, name: ua.QualifiedName, fields: list[tuple[str, int]]) -> None:
+    def add_structure_type(
+        self, node_id: ua.NodeId, encoding_id: ua.NodeId, name: ua.QualifiedName, fields: list[tuple[str, int]]
+    ) -> None:
         """A structured data type with its definition and binary encoding; ``fields`` are (name, built-in type id)."""
         definition = ua.StructureDefinition()
         definition.DefaultEncodingId = encoding_id
         definition.BaseDataType = ua.NodeId(ua.ObjectIds.Structure)
         definition.StructureType = ua.StructureType.Structure
         definition.Fields = [
-            ua.StructureField(Name=field, DataType=ua.NodeId(type_id), ValueRank=ua.Int32(-1), IsOptional=False) for field, type_id in fields
+            ua.StructureField(Name=field, DataType=ua.NodeId(type_id), ValueRank=ua.Int32(-1), IsOptional=False)
+            for field, type_id in fields
         ]
         attributes = ua.DataTypeAttributes()
         attributes.DisplayName = ua.LocalizedText(name.Name)
@@ -93,14 +126,25 @@ class NodeBuilder:
         encoding = ua.ObjectAttributes()
         encoding.DisplayName = ua.LocalizedText("Default Binary")
         self._add(
-            node_id, encoding_id, ua.QualifiedName("Default Binary", 0), ua.NodeClass.Object, encoding,
-            ua.ObjectIds.HasEncoding, ua.NodeId(ua.ObjectIds.DataTypeEncodingType),
-        )  # fmt: skip
+            node_id,
+            encoding_id,
+            ua.QualifiedName("Default Binary", 0),
+            ua.NodeClass.Object,
+            encoding,
+            ua.ObjectIds.HasEncoding,
+            ua.NodeId(ua.ObjectIds.DataTypeEncodingType),
+        )
 
     def _add(
-        self, parent: ua.NodeId, node_id: ua.NodeId, name: ua.QualifiedName, node_class: ua.NodeClass, attributes: object,
-        reference: int, type_definition: ua.NodeId,
-    ) -> ua.NodeId:  # fmt: skip
+        self,
+        parent: ua.NodeId,
+        node_id: ua.NodeId,
+        name: ua.QualifiedName,
+        node_class: ua.NodeClass,
+        attributes: object,
+        reference: int,
+        type_definition: ua.NodeId,
+    ) -> ua.NodeId:
         item = ua.AddNodesItem()
         item.ParentNodeId = parent
         item.ReferenceTypeId = ua.NodeId(reference)

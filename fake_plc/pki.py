@@ -40,7 +40,9 @@ def server_identity(directory: Path, key: str, application_uri: str, host: str) 
 
 def _make(identity: ServerIdentity, name: str, application_uri: str, host: str) -> None:
     private_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "acme-cells")])
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "acme-cells")]
+    )
     now = datetime.datetime.now(datetime.UTC)
     names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(application_uri), x509.DNSName(socket.gethostname())]
     names += [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
@@ -52,9 +54,16 @@ def _make(identity: ServerIdentity, name: str, application_uri: str, host: str) 
         if not address.is_unspecified and str(address) != "127.0.0.1":
             names.append(x509.IPAddress(address))
     usage = x509.KeyUsage(
-        digital_signature=True, content_commitment=True, key_encipherment=True, data_encipherment=True, key_cert_sign=True,
-        key_agreement=False, crl_sign=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
+        digital_signature=True,
+        content_commitment=True,
+        key_encipherment=True,
+        data_encipherment=True,
+        key_cert_sign=True,
+        key_agreement=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -70,9 +79,7 @@ def _make(identity: ServerIdentity, name: str, application_uri: str, host: str) 
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(private_key.public_key()), critical=False)
         .sign(private_key, hashes.SHA256())
     )
-    pem = private_key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )  # fmt: skip
+    pem = private_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     descriptor = os.open(identity.key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(pem)
@@ -100,7 +107,9 @@ class ClientTrust:
     def _trusted(self) -> list[x509.Certificate]:
         files: list[Path] = []
         for path in self.paths:
-            files += sorted(entry for entry in path.iterdir() if entry.suffix in (".der", ".pem", ".crt")) if path.is_dir() else [path]
+            files += (
+                sorted(entry for entry in path.iterdir() if entry.suffix in (".der", ".pem", ".crt")) if path.is_dir() else [path]
+            )
         return [load_certificate(file) for file in files if file.is_file()]
 
 

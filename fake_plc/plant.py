@@ -38,7 +38,7 @@ class Plant:
         except BaseException:
             await self.stop()
             raise
-        # The address spaces live as long as the process; scanning them in every full collection would cost more than the simulation.
+        # The address spaces live as long as the process: scanning them in full collections would cost more than the simulation.
         gc.collect()
         gc.freeze()
 
@@ -60,7 +60,7 @@ def write_atomically(path: Path, content: Mapping[str, object]) -> None:
 
 
 async def run_plant(plant: Plant, ready_file: Path | None) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM or SIGINT; ``ready_file`` exists while every endpoint listens."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -71,6 +71,6 @@ async def run_plant(plant: Plant, ready_file: Path | None) -> None:
             write_atomically(ready_file, plant.listening())
         await stopping.wait()
     finally:
-        if ready_file is not None:
-            ready_file.unlink(missing_ok=True)
         await plant.stop()
+        if ready_file is not None:
+            await asyncio.to_thread(ready_file.unlink, missing_ok=True)

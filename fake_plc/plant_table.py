@@ -28,7 +28,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class EquipmentSpec:
-    """One machine. ``root`` is the browse path below Objects; ``rename`` maps a class path, or a leading part of one, to the site's."""
+    """One machine. ``root`` is the browse path below Objects; ``rename`` maps a class path, or its leading part, to the site's."""
 
     name: str
     kind: str
@@ -83,10 +83,96 @@ def _endpoint(
     )  # fmt: skip
 
 
+_POLISH: Mapping[str, str] = {
+    "State": "Stan",
+    "State/Mode": "Stan/Tryb",
+    "Batch": "Partia",
+    "Process": "Proces",
+    "Diagnostics": "Diagnostyka",
+    "Maintenance": "Utrzymanie",
+}
+_POLISH_COATER: Mapping[str, str] = {
+    **_POLISH,
+    "Process/CoatWeight": "Proces/Gramatura",
+    "Process/WebTension": "Proces/NaciągWstęgi",
+    "Oven": "Suszarka",
+}
+_POLISH_CHARGER: Mapping[str, str] = {
+    **_POLISH,
+    "Channel": "Kanał",
+    "Chiller": "Chłodzenie",
+    "Process/MeanVoltage": "Proces/NapięcieŚrednie",
+}
+_FLAT: Mapping[str, str] = {"Process": "PV", "State": "Status", "Batch": "Lot", "Maintenance/Wear": "PV/Wear"}
+
+
+def _fahrenheit(*paths: str) -> dict[str, Scaling]:
+    """Temperatures in tenths of a degree Fahrenheit, as the old I/O cards give them."""
+    return {path: Scaling("Int16", "degF", 0.1, 0.0) for path in paths}
+
+
+_CABINET = "Diagnostics/CabinetTemperature"
+_US_MIXER = _fahrenheit(_CABINET, "Process/SlurryTemperature", "Process/JacketTemperature")
+_US_COATER = {
+    **_fahrenheit(_CABINET, *(f"Oven/Zone{zone}/Temperature" for zone in range(1, 5))),
+    "Process/SlurryTemperature": Scaling("Float", "degF"),
+}
+_US_CALENDER = _fahrenheit(_CABINET, "Roll/UpperTemperature", "Roll/LowerTemperature")
+_US_STACKER = _fahrenheit(_CABINET, "Process/HeatPressTemperature")
+_US_CHARGER = {
+    **_fahrenheit(_CABINET, *(f"Channel/{channel:02d}/Temperature" for channel in range(1, 17))),
+    "Chiller/SupplyTemperature": Scaling("Float", "degF"),
+    "Chiller/ReturnTemperature": Scaling("Float", "degF"),
+}
+
 PLANT: tuple[EndpointSpec, ...] = (
     _endpoint(
         "ochang", "electrode-plc", 1, "Basic256Sha256", "os", "dotted", "ko-KR", "OCHANG_PASSWORD",
+        EquipmentSpec("mixer-1", "mixer", "Line1/Mixer1", "method"),
         EquipmentSpec("coater-1", "coater", "Line1/Coater1", "method"),
+        EquipmentSpec("calender-1", "calender", "Line1/Calender1", "method"),
+    ),
+    _endpoint(
+        "ochang", "assembly-plc", 2, "Basic256Sha256", "os", "dotted", "ko-KR", "OCHANG_PASSWORD",
+        EquipmentSpec("stacker-1", "stacker", "Line1/Stacker1", "method"),
+        EquipmentSpec("stacker-2", "stacker", "Line1/Stacker2", "method"),
+    ),
+    _endpoint(
+        "ochang", "formation-plc", 3, "Basic256Sha256", "vos", "dotted", "ko-KR", "OCHANG_PASSWORD",
+        EquipmentSpec("charger-1", "formation-charger", "Line1/Charger1", "method"),
+        EquipmentSpec("charger-2", "formation-charger", "Line1/Charger2", "method"),
+    ),
+    _endpoint(
+        "wroclaw", "electrode-plc", 11, "Aes256Sha256RsaPss", "dsvo", "numeric", "pl-PL", "WROCLAW_PASSWORD",
+        EquipmentSpec("mixer-1", "mixer", "Linia1/Mieszalnik1", "mailbox", rename=_POLISH),
+        EquipmentSpec("coater-1", "coater", "Linia1/Powlekarka1", "mailbox", rename=_POLISH_COATER),
+        EquipmentSpec("calender-1", "calender", "Linia1/Kalander1", "mailbox", rename=_POLISH),
+    ),
+    _endpoint(
+        "wroclaw", "formation-plc", 12, "Aes256Sha256RsaPss", "sdo", "numeric", "pl-PL", "WROCLAW_PASSWORD",
+        EquipmentSpec("charger-1", "formation-charger", "Linia1/Formowanie/Stanowisko1", "mailbox", rename=_POLISH_CHARGER),
+        EquipmentSpec("charger-2", "formation-charger", "Linia1/Formowanie/Stanowisko2", "mailbox", rename=_POLISH_CHARGER),
+    ),
+    _endpoint(
+        "michigan", "electrode-plc", 21, "Basic256Sha256", "svod", "quoted", "en-US", None,
+        EquipmentSpec("mixer-1", "mixer", "Line 1/DB_Mixer1", "mailbox", scaling=_US_MIXER),
+        EquipmentSpec("coater-1", "coater", "Line 1/DB_Coater1", "mailbox", scaling=_US_COATER),
+        EquipmentSpec("calender-1", "calender", "Line 1/DB_Calender1", "mailbox", scaling=_US_CALENDER),
+    ),
+    _endpoint(
+        "michigan", "cell-plc", 22, "Basic256Sha256", "vdos", "quoted", "en-US", None,
+        EquipmentSpec("stacker-1", "stacker", "Line 1/DB_Stacker1", "direct", scaling=_US_STACKER),
+        EquipmentSpec("charger-1", "formation-charger", "Line 1/DB_Charger1", "direct", scaling=_US_CHARGER),
+    ),
+    _endpoint(
+        "nanjing", "cell-plc", 31, "None", "dos", "dotted", "zh-CN", None,
+        EquipmentSpec("mixer-1", "mixer", "L1/M1", "method", rename=_FLAT),
+        EquipmentSpec("coater-1", "coater", "L1/C1", "method", rename=_FLAT),
+        EquipmentSpec("stacker-1", "stacker", "L1/S1", "method", rename=_FLAT),
+    ),
+    _endpoint(
+        "nanjing", "formation-plc", 32, "Basic256Sha256", "vsod", "numeric", "zh-CN", "NANJING_PASSWORD",
+        EquipmentSpec("charger-1", "formation-charger", "L1/F1", "method"),
     ),
 )  # fmt: skip
 

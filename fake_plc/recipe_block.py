@@ -26,13 +26,24 @@ Seconds = Callable[[], float]
 """A monotonic clock."""
 
 STATUS_NODES: tuple[tuple[str, str], ...] = (
-    ("State", "Int32"), ("Reason", "Int32"), ("AckTxId", "UInt32"), ("StagedDigest", "String"), ("PrevDigest", "String"),
-    ("ActiveTxId", "UInt32"), ("ActiveDigest", "String"), ("ChangeCounter", "UInt32"), ("BootId", "UInt32"), ("ReadyForChange", "Boolean"),
-)  # fmt: skip
+    ("State", "Int32"),
+    ("Reason", "Int32"),
+    ("AckTxId", "UInt32"),
+    ("StagedDigest", "String"),
+    ("PrevDigest", "String"),
+    ("ActiveTxId", "UInt32"),
+    ("ActiveDigest", "String"),
+    ("ChangeCounter", "UInt32"),
+    ("BootId", "UInt32"),
+    ("ReadyForChange", "Boolean"),
+)
 DIRECT_STATUS_NODES = frozenset({"ActiveDigest", "ChangeCounter", "BootId", "ReadyForChange"})
 COMMAND_NODES: tuple[tuple[str, str, Any], ...] = (
-    ("TxId", "UInt32", 0), ("Op", "Int32", 0), ("Digest", "String", ""), ("ConfirmSeconds", "UInt32", 0),
-)  # fmt: skip
+    ("TxId", "UInt32", 0),
+    ("Op", "Int32", 0),
+    ("Digest", "String", ""),
+    ("ConfirmSeconds", "UInt32", 0),
+)
 
 
 def handshake_for(machine: Machine, profile: Profile) -> RecipeHandshake:
@@ -89,11 +100,17 @@ class RecipeBlock:
         values: dict[str, Any] = {f"Active/{name}": value for name, value in shake.active.items()}
         values |= {f"Staging/{name}": value for name, value in shake.staging.items()}
         values |= {
-            "Sts/State": int(shake.state), "Sts/Reason": int(shake.reason), "Sts/StagedDigest": shake.staged_digest,
-            "Sts/PrevDigest": shake.prev_digest, "Sts/ActiveTxId": shake.active_tx_id, "Sts/ActiveDigest": shake.active_digest,
-            "Sts/ChangeCounter": shake.change_counter, "Sts/BootId": shake.boot_id, "Sts/ReadyForChange": self.ready,
+            "Sts/State": int(shake.state),
+            "Sts/Reason": int(shake.reason),
+            "Sts/StagedDigest": shake.staged_digest,
+            "Sts/PrevDigest": shake.prev_digest,
+            "Sts/ActiveTxId": shake.active_tx_id,
+            "Sts/ActiveDigest": shake.active_digest,
+            "Sts/ChangeCounter": shake.change_counter,
+            "Sts/BootId": shake.boot_id,
+            "Sts/ReadyForChange": self.ready,
             "Sts/AckTxId": shake.ack_tx_id,
-        }  # fmt: skip
+        }
         now = self.clock.now()
         for name, value in values.items():
             if name not in self.nodes or self._shown.get(name) == value:
@@ -182,7 +199,9 @@ class RecipeBlock:
     async def call_cancel(self, _: ua.NodeId, *arguments: ua.Variant) -> Any:
         """The Cancel method."""
         refusal = check_arguments(arguments, (ua.VariantType.UInt32,))
-        return refusal if refusal is not None else await self._reply(self.handshake.cancel(arguments[0].Value, now=self.seconds()))
+        return (
+            refusal if refusal is not None else await self._reply(self.handshake.cancel(arguments[0].Value, now=self.seconds()))
+        )
 
     async def _reply(self, result: Result) -> list[ua.Variant]:
         await self.show()
@@ -245,14 +264,20 @@ class RecipeBlockBuilder:
             self.gate.guards[node_id] = partial(block.guard_active, name)
             self.gate.observers[node_id] = partial(block.active_written, name)
 
-    def _node(self, block: RecipeBlock, path: Sequence[str], area: str, name: str, kind: str, value: Any, *, writable: bool) -> ua.NodeId:
+    def _node(
+        self, block: RecipeBlock, path: Sequence[str], area: str, name: str, kind: str, value: Any, *, writable: bool
+    ) -> ua.NodeId:
         full = (*path, area, name)
         node_id = self.naming.node_id(full)
-        self.builder.variable(
-            self.naming.folder(full[:-1]), node_id, self.naming.name(name), ua.Variant(value, variant_type(kind)),
-            ua.NodeId(data_type_id(kind)), access=READ | (WRITE if writable else 0),
+        self.builder.add_variable(
+            self.naming.folder(full[:-1]),
+            node_id,
+            self.naming.name(name),
+            ua.Variant(value, variant_type(kind)),
+            ua.NodeId(data_type_id(kind)),
+            access=READ | (WRITE if writable else 0),
             type_definition=ua.ObjectIds.BaseDataVariableType,
-        )  # fmt: skip
+        )
         block.nodes[f"{area}/{name}"] = (node_id, variant_type(kind))
         return node_id
 
@@ -266,5 +291,7 @@ class RecipeBlockBuilder:
             ("Cancel", [tx_id], block.call_cancel),
         ):
             full = (*path, name)
-            method = self.builder.method(self.naming.folder(path), self.naming.node_id(full), self.naming.name(name), inputs, outputs)
+            method = self.builder.add_method(
+                self.naming.folder(path), self.naming.node_id(full), self.naming.name(name), inputs, outputs
+            )
             self.aspace.add_method_callback(method, callback)

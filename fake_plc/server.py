@@ -122,9 +122,13 @@ class PlcServer:
             machine = self.endpoint.machines[equipment.name]
             self.machines.append(machines.build(machine, equipment))
             block = RecipeBlock(
-                machine, equipment.handshake, self.endpoint.handshakes[equipment.name], internal.aspace,
-                asyncio.get_running_loop().time, self.endpoint.clock,
-            )  # fmt: skip
+                machine,
+                equipment.handshake,
+                self.endpoint.handshakes[equipment.name],
+                internal.aspace,
+                asyncio.get_running_loop().time,
+                self.endpoint.clock,
+            )
             recipes.build(block, (*equipment.root.split("/"), "Recipe"))
             await block.show()
             self.blocks.append(block)
@@ -132,10 +136,12 @@ class PlcServer:
 
     def _types(self, builder: NodeBuilder, namespace: int) -> TypeIds:
         ids = TypeIds(ua.NodeId("BatchSummary", namespace), ua.NodeId("BatchSummary.Binary", namespace))
-        builder.structure_type(ids.summary, ids.summary_encoding, ua.QualifiedName("BatchSummary", namespace), SUMMARY_FIELDS)
+        builder.add_structure_type(ids.summary, ids.summary_encoding, ua.QualifiedName("BatchSummary", namespace), SUMMARY_FIELDS)
         return ids
 
-    def _machine_methods(self, builder: NodeBuilder, naming: Naming, equipment: EquipmentSpec, internal: PlcInternalServer) -> None:
+    def _machine_methods(
+        self, builder: NodeBuilder, naming: Naming, equipment: EquipmentSpec, internal: PlcInternalServer
+    ) -> None:
         cycle = self.endpoint.machines[equipment.name].cycle
         root = tuple(equipment.root.split("/"))
         for name, act in (("Start", cycle.start), ("Stop", cycle.stop), ("Reset", cycle.reset)):
@@ -146,5 +152,7 @@ class PlcServer:
                 return ua.StatusCode(ua.UInt32(ua.StatusCodes.Good if act() else ua.StatusCodes.BadInvalidState))
 
             path = (*root, name)
-            method = builder.method(naming.folder(root), naming.node_id(path), naming.name(name), [], [], description=f"{name} the machine")
+            method = builder.add_method(
+                naming.folder(root), naming.node_id(path), naming.name(name), [], [], description=f"{name} the machine"
+            )
             internal.aspace.add_method_callback(method, call)

@@ -52,7 +52,11 @@ class Gate:
 
     def _judge_one(self, item: ua.WriteValue) -> int:
         value = item.Value
-        if value.SourceTimestamp is not None or value.ServerTimestamp is not None or (value.StatusCode and value.StatusCode.value):
+        if (
+            value.SourceTimestamp is not None
+            or value.ServerTimestamp is not None
+            or (value.StatusCode and value.StatusCode.value)
+        ):
             return ua.StatusCodes.BadWriteNotSupported
         guard = self.guards.get(item.NodeId)
         return guard(value) if guard is not None and item.AttributeId == ua.AttributeIds.Value else 0
@@ -131,7 +135,7 @@ class PlcInternalServer(InternalServer):
         """Fill the address space from the process's one template; ``shelf_file`` is not used."""
         fill_with_standard_nodes(self.aspace)
 
-    def create_session(self, name: str, user: User = User(role=UserRole.Anonymous), external: bool = False) -> InternalSession:  # noqa: B008  the base class's signature
+    def create_session(self, name: str, user: User = User(role=UserRole.Anonymous), external: bool = False) -> InternalSession:
         """A session behind the gate for clients, an ordinary one for the server itself."""
         session_type = PlcSession if external else InternalSession
         return session_type(self, self.aspace, self.subscription_service, name, user=user, external=external)

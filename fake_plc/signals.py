@@ -9,13 +9,40 @@ from datetime import datetime
 from typing import Literal
 
 TypeName = Literal[
-    "Boolean", "SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float", "Double", "String",
-    "DateTime", "Guid", "ByteString", "LocalizedText", "Float[]", "Float[][]", "Enumeration", "Structure",
-]  # fmt: skip
+    "Boolean",
+    "SByte",
+    "Byte",
+    "Int16",
+    "UInt16",
+    "Int32",
+    "UInt32",
+    "Int64",
+    "UInt64",
+    "Float",
+    "Double",
+    "String",
+    "DateTime",
+    "Guid",
+    "ByteString",
+    "LocalizedText",
+    "Float[]",
+    "Float[][]",
+    "Enumeration",
+    "Structure",
+]
 """OPC UA built-in type of a signal; ``Enumeration`` is an Int32 on the wire, ``[]`` one dimension, ``[][]`` two."""
 
 PlainValue = (
-    bool | int | float | str | bytes | datetime | uuid.UUID | Sequence[float] | Sequence[Sequence[float]] | Mapping[str, "PlainValue"]
+    bool
+    | int
+    | float
+    | str
+    | bytes
+    | datetime
+    | uuid.UUID
+    | Sequence[float]
+    | Sequence[Sequence[float]]
+    | Mapping[str, "PlainValue"]
 )
 """A process value before it is put into an OPC UA type."""
 
@@ -23,11 +50,40 @@ MODES = ("Idle", "Starting", "Running", "Stopping", "Faulted")
 """``State/Mode``: the names of 0, 1, 2 …"""
 
 UNECE_CODES: Mapping[str, str] = {
-    "%": "P1", "1/min": "C94", "A": "AMP", "Ah": "AMH", "Pa": "PAL", "Pa.s": "C65", "V": "VLT", "bar": "BAR", "degC": "CEL",
-    "degF": "FAH", "g/m2": "GM", "h": "HUR", "kN": "B47", "kW": "KWT", "kWh": "KWH", "kg": "KGM", "m": "MTR", "m/min": "2X",
-    "m/s": "MTS", "m3/h": "MQH", "mOhm": "E45", "mV": "2Z", "min": "MIN", "mm": "MMT", "mm/s": "C16", "ms": "C26", "rpm": "RPM",
-    "s": "SEC", "um": "4H", "N": "NEW", "N.m": "NU", "1/h": "H10", "W": "WTT",
-}  # fmt: skip
+    "%": "P1",
+    "1/min": "C94",
+    "A": "AMP",
+    "Ah": "AMH",
+    "Pa": "PAL",
+    "Pa.s": "C65",
+    "V": "VLT",
+    "bar": "BAR",
+    "degC": "CEL",
+    "degF": "FAH",
+    "g/m2": "GM",
+    "h": "HUR",
+    "kN": "B47",
+    "kW": "KWT",
+    "kWh": "KWH",
+    "kg": "KGM",
+    "m": "MTR",
+    "m/min": "2X",
+    "m/s": "MTS",
+    "m3/h": "MQH",
+    "mOhm": "E45",
+    "mV": "2Z",
+    "min": "MIN",
+    "mm": "MMT",
+    "mm/s": "C16",
+    "ms": "C26",
+    "rpm": "RPM",
+    "s": "SEC",
+    "um": "4H",
+    "N": "NEW",
+    "N.m": "NU",
+    "1/h": "H10",
+    "W": "WTT",
+}
 """UNECE Rec. 20 common codes (OPC 10000-8, 5.6.3: EUInformation.UnitId is made of the code's characters)."""
 
 
@@ -87,11 +143,31 @@ class Parameter:
 
 
 def analog(
-    path: str, unit: str, low: float, high: float, guidance: str, *, type: TypeName = "Double", period: float = 1.0,
-    digits: int = 2, deadband: float | None = None, percent: float | None = None, history: bool = False, optional: bool = False,
-) -> Signal:  # fmt: skip
+    path: str,
+    unit: str,
+    low: float,
+    high: float,
+    guidance: str,
+    *,
+    type: TypeName = "Double",
+    period: float = 1.0,
+    digits: int = 2,
+    deadband: float | None = None,
+    percent: float | None = None,
+    history: bool = False,
+    optional: bool = False,
+) -> Signal:
     """A measured value with a unit and an EURange."""
     return Signal(
-        path, type, guidance, unit=unit, range=Range(low, high), period=period, digits=digits, deadband=deadband,
-        percent_deadband=percent, history=history, optional=optional,
-    )  # fmt: skip
+        path,
+        type,
+        guidance,
+        unit=unit,
+        range=Range(low, high),
+        period=period,
+        digits=digits,
+        deadband=deadband,
+        percent_deadband=percent,
+        history=history,
+        optional=optional,
+    )

@@ -41,7 +41,8 @@ def site_range(signal: Signal, scaling: Scaling | None) -> Range | None:
     if signal.range is None or scaling is None:
         return signal.range
     low, high = (
-        (convert_unit(bound, signal.unit, scaling.unit) - scaling.offset) / scaling.scale for bound in (signal.range.low, signal.range.high)
+        (convert_unit(bound, signal.unit, scaling.unit) - scaling.offset) / scaling.scale
+        for bound in (signal.range.low, signal.range.high)
     )
     return Range(min(low, high), max(low, high))
 

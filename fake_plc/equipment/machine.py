@@ -26,32 +26,78 @@ class Alarm:
 
 
 COMMON_SIGNALS: tuple[Signal, ...] = (
-    Signal("State/Mode", "Enumeration", "What the machine does now. Faulted needs somebody at the machine, then Reset.", history=True),
+    Signal(
+        "State/Mode", "Enumeration", "What the machine does now. Faulted needs somebody at the machine, then Reset.", history=True
+    ),
     Signal("State/Running", "Boolean", "True while product is made."),
-    Signal("State/Heartbeat", "UInt32", "Counts once a second. If it stands still the controller has stopped, whatever else is shown.",
-           max_silence=10.0),
+    Signal(
+        "State/Heartbeat",
+        "UInt32",
+        "Counts once a second. If it stands still the controller has stopped, whatever else is shown.",
+        max_silence=10.0,
+    ),
     Signal("State/Message", "LocalizedText", "What the panel at the machine shows, in the site's language."),
     Signal("State/AlarmCount", "UInt16", "Alarms active now. Look at the events of this machine for which."),
     Signal("Batch/Id", "String", "Identity of the batch; while Idle that of the last one.", history=True),
     Signal("Batch/Count", "UInt32", "Batches begun since the machine was installed."),
     Signal("Batch/StartedAt", "DateTime", "When the present batch began, by the controller's clock."),
     analog("Batch/Progress", "%", 0, 100, "Share of the running phase that is done.", type="Float", digits=0),
-    Signal("Batch/Summary", "Structure", "Result of the last finished batch: pieces made and rejected, mean and spread of the main measure."),
+    Signal(
+        "Batch/Summary",
+        "Structure",
+        "Result of the last finished batch: pieces made and rejected, mean and spread of the main measure.",
+    ),
     Signal("Identity/SerialNumber", "String", "Serial number on the type plate.", period=60.0),
-    Signal("Identity/Firmware", "String", "Firmware of the controller. Recipes name the versions they were proven on.", period=60.0),
+    Signal(
+        "Identity/Firmware", "String", "Firmware of the controller. Recipes name the versions they were proven on.", period=60.0
+    ),
     Signal("Identity/AssetId", "Guid", "Identity of the asset in the enterprise's register.", period=60.0),
-    Signal("Identity/ProgramChecksum", "ByteString", "Checksum of the controller's program. A change without a change request is a finding.",
-           period=60.0),
-    analog("Diagnostics/CycleTime", "ms", 0, 100, "Cycle time of the controller. Above 50 ms the control loops suffer.", type="Float",
-           deadband=0.5),
-    analog("Diagnostics/CabinetTemperature", "degC", -20, 90, "Control cabinet. Above 55 °C check the filter mats.", type="Float",
-           period=5.0, digits=1, deadband=0.2),
-    Signal("Diagnostics/ErrorCount", "Int64", "Errors of the fieldbus since power-on. Rising steadily means a bad connector.", period=5.0),
+    Signal(
+        "Identity/ProgramChecksum",
+        "ByteString",
+        "Checksum of the controller's program. A change without a change request is a finding.",
+        period=60.0,
+    ),
+    analog(
+        "Diagnostics/CycleTime",
+        "ms",
+        0,
+        100,
+        "Cycle time of the controller. Above 50 ms the control loops suffer.",
+        type="Float",
+        deadband=0.5,
+    ),
+    analog(
+        "Diagnostics/CabinetTemperature",
+        "degC",
+        -20,
+        90,
+        "Control cabinet. Above 55 °C check the filter mats.",
+        type="Float",
+        period=5.0,
+        digits=1,
+        deadband=0.2,
+    ),
+    Signal(
+        "Diagnostics/ErrorCount",
+        "Int64",
+        "Errors of the fieldbus since power-on. Rising steadily means a bad connector.",
+        period=5.0,
+    ),
     analog("Maintenance/OperatingHours", "h", 0, 200000, "Hours of running since installation.", period=10.0, digits=3),
-    analog("Maintenance/Wear", "%", 0, 100, "Wear of the part that is replaced most often. Plan its replacement above 80 %.", type="Float",
-           period=5.0, digits=1, history=True),
+    analog(
+        "Maintenance/Wear",
+        "%",
+        0,
+        100,
+        "Wear of the part that is replaced most often. Plan its replacement above 80 %.",
+        type="Float",
+        period=5.0,
+        digits=1,
+        history=True,
+    ),
     Signal("Maintenance/EnergyCounter", "UInt64", "Energy used since installation, in Wh.", period=5.0),
-)  # fmt: skip
+)
 
 
 class Machine(ABC):
