@@ -13,7 +13,7 @@ from fake_plc.signals import TypeName
 
 Profile = Literal["method", "mailbox", "direct"]
 NodeIdStyle = Literal["dotted", "numeric", "quoted"]
-Policy = Literal["None", "Basic256Sha256", "Aes256Sha256RsaPss"]
+Policy = Literal["None", "Basic256Sha256", "Aes256_Sha256_RsaPss"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Scaling:
 
 @dataclass(frozen=True)
 class EquipmentSpec:
-    """One machine. ``root`` is the browse path below Objects; ``rename`` maps a class path, or its leading part, to the site's."""
+    """A machine. ``root`` is the browse path below Objects; ``rename`` maps a class path, or a leading part, to the site's."""
 
     name: str
     kind: str
@@ -143,13 +143,13 @@ PLANT: tuple[EndpointSpec, ...] = (
         EquipmentSpec("charger-2", "formation-charger", "Line1/Charger2", "method"),
     ),
     _endpoint(
-        "wroclaw", "electrode-plc", 11, "Aes256Sha256RsaPss", "dsvo", "numeric", "pl-PL", "WROCLAW_PASSWORD",
+        "wroclaw", "electrode-plc", 11, "Aes256_Sha256_RsaPss", "dsvo", "numeric", "pl-PL", "WROCLAW_PASSWORD",
         EquipmentSpec("mixer-1", "mixer", "Linia1/Mieszalnik1", "mailbox", rename=_POLISH),
         EquipmentSpec("coater-1", "coater", "Linia1/Powlekarka1", "mailbox", rename=_POLISH_COATER),
         EquipmentSpec("calender-1", "calender", "Linia1/Kalander1", "mailbox", rename=_POLISH),
     ),
     _endpoint(
-        "wroclaw", "formation-plc", 12, "Aes256Sha256RsaPss", "sdo", "numeric", "pl-PL", "WROCLAW_PASSWORD",
+        "wroclaw", "formation-plc", 12, "Aes256_Sha256_RsaPss", "sdo", "numeric", "pl-PL", "WROCLAW_PASSWORD",
         EquipmentSpec("charger-1", "formation-charger", "Linia1/Formowanie/Stanowisko1", "mailbox", rename=_POLISH_CHARGER),
         EquipmentSpec("charger-2", "formation-charger", "Linia1/Formowanie/Stanowisko2", "mailbox", rename=_POLISH_CHARGER),
     ),

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 _POLICIES: dict[Policy, ua.SecurityPolicyType] = {
     "None": ua.SecurityPolicyType.NoSecurity,
     "Basic256Sha256": ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
-    "Aes256Sha256RsaPss": ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
+    "Aes256_Sha256_RsaPss": ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
 }
 
 
