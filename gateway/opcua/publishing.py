@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from asyncua import ua
 
 from gateway.errors import ConnectionLost, DecodingFailed, ServiceFault
+from gateway.mirror.feed import PublishCounters, Sink
 from gateway.mirror.message import Message
 from gateway.mirror.sequence import SequenceTracker
 from gateway.opcua.wire import I32, U16, U32, skip_array, skip_extension_object, skip_node_id, skip_response_header
@@ -26,31 +26,6 @@ _FEWEST_IN_FLIGHT = 2
 
 #: Sends one request and returns the response body, translating errors (`session.Session.send`).
 Send = Callable[[object, float], Awaitable[bytes]]
-
-
-class Sink(Protocol):
-    """Where messages go (`gateway.mirror.intake`)."""
-
-    async def room(self) -> None:
-        """Return once there is room for more; the server's queue is the buffer of last resort."""
-
-    def accept(self, message: Message) -> None:
-        """Take a message, in order of arrival."""
-
-    def lost(self, subscription: int, sequences: list[int], since: int, until: int) -> None:
-        """Messages that the server can no longer republish: the gap between two times (ns)."""
-
-
-@dataclass(slots=True)
-class PublishCounters:
-    """What the loop has seen; the mirror adds them up over sessions."""
-
-    notifications: int = 0
-    keep_alives: int = 0
-    sequence_gaps: int = 0
-    republished: int = 0
-    repeated: int = 0
-    round_trip_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -148,7 +123,7 @@ class Publisher:
         self._sink.accept(message)
 
     async def _republish(self, subscription: int, missing: list[int], since: int, until: int) -> None:
-        lost = []
+        lost = False
         for sequence in missing:
             request = ua.RepublishRequest()
             request.Parameters.SubscriptionId = subscription
@@ -157,15 +132,15 @@ class Publisher:
                 body = await self._send(request, 10.0)
                 message = parse_republish_response(body, subscription, time.time_ns())
             except (ServiceFault, DecodingFailed):
-                lost.append(sequence)  # BadMessageNotAvailable: the server's queue had no room for it
+                lost = True  # BadMessageNotAvailable: the server's queue had no room for it
                 continue
             if message.sequence != sequence or not message.count:
-                lost.append(sequence)  # asyncua's server answers with an empty message instead of an error
+                lost = True  # asyncua's server answers with an empty message instead of an error
                 continue
             self._counters.republished += 1
             self._sink.accept(message)
         if lost:
-            self._sink.lost(subscription, lost, since, until)
+            self._sink.lost(subscription, since, until)
 
 
 def _notification_message(buf: bytes, at: int, subscription: int, received: int) -> tuple[Message, int]:

@@ -1,0 +1,223 @@
+"""The mirror as a whole: every endpoint of the plant supervised, one ingest, and a face for the rest of the house."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.mirror.account import LossAccount
+from gateway.mirror.endpoint import EndpointMirror
+from gateway.mirror.feed import MirrorDialer
+from gateway.mirror.ingest import Ingest
+from gateway.mirror.intake import Intake
+from gateway.mirror.items import Item, Table, items_of
+from gateway.mirror.report import EndpointReport, EndpointState, Finding, ItemReport
+from gateway.plant.equipment_class import Endpoint, Plant
+from gateway.plant.hierarchy import matches
+from gateway.plant.ports import Clock, Gap, GapReason, TwinStore
+from gateway.plant.status_names import describe
+
+_CONNECTING_AT_ONCE = 8  #: gateway-wide, so that a plant coming back is not met by a storm
+_DRAIN_S = 10.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Running:
+    mirror: EndpointMirror
+    task: asyncio.Task[None]
+
+
+class Mirror:
+    """Mirrors a plant into a twin store. Use as `async with Mirror.start(...)`."""
+
+    def __init__(self, plant: Plant, store: TwinStore, dialer: MirrorDialer, clock: Clock) -> None:
+        self._plant = plant
+        self._store = store
+        self._dialer = dialer
+        self._clock = clock
+        self._connecting = asyncio.Semaphore(_CONNECTING_AT_ONCE)
+        self._endpoints: dict[str, _Running] = {}
+        self._leaving: dict[str, Intake] = {}
+        self.ingest = Ingest(store, self._intakes)
+        self._changing = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def start(cls, plant: Plant, store: TwinStore, dialer: MirrorDialer, clock: Clock) -> AsyncIterator["Mirror"]:
+        """Mirror until the block ends; then close every session, and store what was received."""
+        mirror = cls(plant, store, dialer, clock)
+        ingest = asyncio.create_task(mirror.ingest.run(), name="ingest")
+        try:
+            await mirror._begin(plant)
+            yield mirror
+        finally:
+            await mirror._end(ingest)
+
+    # --- life ---
+
+    def _intakes(self) -> list[Intake]:
+        return [running.mirror.intake for running in self._endpoints.values()] + list(self._leaving.values())
+
+    async def _begin(self, plant: Plant) -> None:
+        heard = await self._store.last_heard()
+        open_gaps = await self._store.open_gaps()
+        for endpoint in plant.endpoints():
+            number = await self._store.register_endpoint(endpoint.key)
+            mine = [gap for gap in open_gaps if gap.endpoint == number]
+            mirror = await self._prepare(
+                endpoint, items_of(plant, endpoint), number, {gap.tag for gap in mine if gap.tag is not None}
+            )
+            if any(gap.tag is None for gap in mine):
+                mirror.intake.in_gap = True
+            elif endpoint.key in heard:
+                mirror.intake.open_gap(heard[endpoint.key], GapReason.GATEWAY_STOPPED, "the gateway ended without notice")
+            self._launch(mirror)
+
+    async def _prepare(self, endpoint: Endpoint, items: Sequence[Item], number: int, open_gaps: Sequence[Gap]) -> EndpointMirror:
+        async def learned(nodes: Sequence[tuple[Item, str]]) -> None:
+            await self._store.register_tags([item.record(endpoint, node) for item, node in nodes])
+
+        known = {tag.path: tag.node for tag in await self._store.tags(f"{endpoint.site}/")}
+        marks = await self._store.register_tags([item.record(endpoint, known.get(item.path, "")) for item in items])
+        table = Table(items, [mark.tag for mark in marks], [mark.source_time for mark in marks])
+        intake = Intake(number, table, LossAccount(), self.ingest.wake)
+        return EndpointMirror(
+            endpoint, items, intake, self._dialer, self._connecting, self._clock,
+            outage_cover_s=self._plant.mirror.outage_cover_s, learned=learned,
+            open_tag_gaps={gap.tag for gap in open_gaps if gap.tag is not None},
+        )  # fmt: skip
+
+    def _launch(self, mirror: EndpointMirror) -> None:
+        task = asyncio.create_task(mirror.run(), name=f"endpoint {mirror.endpoint.key}")
+        self._endpoints[mirror.endpoint.key] = _Running(mirror, task)
+
+    async def _stop(self, running: Sequence[_Running], detail: str) -> None:
+        for each in running:
+            each.task.cancel()
+        for each in running:
+            with contextlib.suppress(asyncio.CancelledError):
+                await each.task
+            intake = each.mirror.intake
+            if intake.heard is not None or intake.in_gap:
+                intake.open_gap(intake.heard or self._clock.now(), GapReason.GATEWAY_STOPPED, detail)
+
+    async def _end(self, ingest: asyncio.Task[None]) -> None:
+        await asyncio.shield(self._stop(list(self._endpoints.values()), "the gateway was stopped"))
+        ingest.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await ingest
+        try:
+            async with asyncio.timeout(_DRAIN_S):
+                await self.ingest.drain()
+        except TimeoutError:
+            kept = sum(intake.in_flight for intake in self._intakes())
+            _log.error("values are lost that were never acknowledged", values=kept, reason=self.ingest.trouble)
+
+    async def reload(self, plant: Plant) -> dict[str, list[str]]:
+        """Take a new configuration; endpoints whose part did not change are not touched.
+
+        Returns the keys of endpoints by what happened to them: `added`, `changed`, `removed`, `kept`.
+        """
+        async with self._changing:
+            wanted = {endpoint.key: (endpoint, items_of(plant, endpoint)) for endpoint in plant.endpoints()}
+            same_defaults = plant.mirror == self._plant.mirror
+            kept = [
+                key for key, running in self._endpoints.items()
+                if key in wanted and same_defaults and wanted[key] == (running.mirror.endpoint, running.mirror.items)
+            ]  # fmt: skip
+            changed = [key for key in self._endpoints if key in wanted and key not in kept]
+            removed = [key for key in self._endpoints if key not in wanted]
+            added = [key for key in wanted if key not in self._endpoints]
+            self._plant = plant
+            leaving = [self._endpoints.pop(key) for key in changed + removed]
+            self._leaving = {each.mirror.endpoint.key: each.mirror.intake for each in leaving}
+            await self._stop(leaving, "its configuration changed")
+            await self.ingest.drain()
+            former = {each.mirror.endpoint.key: each.mirror for each in leaving}
+            self._leaving = {}
+            for key in changed + added:
+                await self._enter(*wanted[key], former.get(key))
+            return {"added": added, "changed": changed, "removed": removed, "kept": kept}
+
+    async def _enter(self, endpoint: Endpoint, items: Sequence[Item], former: EndpointMirror | None) -> None:
+        number = await self._store.register_endpoint(endpoint.key)
+        mine = [gap for gap in await self._store.open_gaps() if gap.endpoint == number]
+        mirror = await self._prepare(endpoint, items, number, mine)
+        mirror.intake.in_gap = any(gap.tag is None for gap in mine)
+        if former is not None:  # counters never go back while the process lives
+            mirror.intake.account, mirror.tally = former.intake.account, former.tally
+            mirror.intake.overflows, mirror.intake.gap_ns = former.intake.overflows, former.intake.gap_ns
+        self._launch(mirror)
+
+    # --- what it says of itself (report.MirrorView) ---
+
+    def reports(self) -> list[EndpointReport]:
+        """All endpoints, in plant order."""
+        return [_report(running.mirror) for running in self._endpoints.values()]
+
+    def items(self, pattern: str) -> list[ItemReport]:
+        """Tags whose twin path matches."""
+        return [
+            _item_report(running.mirror, row)
+            for running in self._endpoints.values()
+            for row, item in enumerate(running.mirror.items)
+            if matches(pattern, item.path)
+        ]
+
+    def findings(self, pattern: str = "") -> list[Finding]:
+        """Conformance findings of equipment whose path matches."""
+        every = (finding for running in self._endpoints.values() for finding in running.mirror.findings)
+        return [finding for finding in every if matches(pattern, finding.equipment)]
+
+
+def _report(mirror: EndpointMirror) -> EndpointReport:
+    endpoint, intake, facts, counters = mirror.endpoint, mirror.intake, mirror.facts, mirror.counters()
+    accepted = [row for row, fate in enumerate(mirror.fates) if fate.accepted]
+    bad = int((intake.table.last_status[accepted] >> 31 == 1).sum()) if accepted else 0
+    return EndpointReport(
+        site=endpoint.site, endpoint=endpoint.name, url=endpoint.url,
+        state=mirror.state, since=mirror.since, reason=mirror.reason,
+        received=mirror.account.received, stored=mirror.account.stored, rejected=mirror.account.rejections(),
+        in_flight=intake.in_flight, in_flight_bytes=intake.size, notifications=counters.notifications,
+        keep_alives=counters.keep_alives, sequence_gaps=counters.sequence_gaps, republished=counters.republished,
+        overflows=intake.overflows, gap_seconds=intake.gap_ns / 1e9, items_expected=len(mirror.items),
+        items_good=len(accepted) - bad, items_bad=bad, items_rejected=len(mirror.items) - len(accepted),
+        items_late=len(mirror.late_items(mirror.clock.now())), reconnects=mirror.tally.reconnects,
+        sessions_created=mirror.tally.sessions, subscriptions_created=mirror.tally.subscriptions, last_heard=intake.heard,
+        last_data=intake.last_data, publish_round_trip_s=counters.round_trip_s,
+        clock_offset_s=facts.clock_offset_s if facts else None, service_level=facts.service_level if facts else None,
+        certificate_expires=facts.certificate_expires if facts else None, product=facts.product if facts else "",
+        software_version=facts.software_version if facts else "",
+    )  # fmt: skip
+
+
+def _item_report(mirror: EndpointMirror, row: int) -> ItemReport:
+    item, fate = mirror.items[row], mirror.fates[row]
+    connected = mirror.state in {EndpointState.CONNECTED, EndpointState.DEGRADED}
+    if not connected:
+        state, reason = "offline", mirror.reason or f"the endpoint is {mirror.state}"
+    elif fate.node is None:
+        state, reason = "missing", f"the server has no such node: {describe(fate.status)}"
+    elif not fate.accepted:
+        state, reason = "rejected", f"the server does not monitor it: {describe(fate.status)}"
+    elif not mirror.intake.table.last_received[row]:
+        state, reason = "waiting", "no value has arrived in this run of the gateway"
+    else:
+        state, reason = "reporting", ""
+    band, outcome = item.tag.deadband, fate.outcome if fate.accepted else None
+    applied = (
+        f"{band.kind} {band.value:g}" + (" (refused by the server)" if outcome and outcome.deadband_refused else "")
+        if band
+        else None
+    )
+    return ItemReport(
+        path=item.path, endpoint=mirror.endpoint.key, site_path=item.site_path, node=fate.node, state=state, status=fate.status,
+        reason=reason, declared_type=str(item.type), server_type=fate.facts.type_name if fate.facts else "",
+        sampling_requested_ms=item.tag.sampling_ms, sampling_revised_ms=outcome.sampling_ms if outcome else None,
+        queue_size=outcome.queue_size if outcome else None, deadband=applied, max_silence_s=item.tag.max_silence_s,
+        guidance=item.tag.guidance, shows_loss=outcome is None or outcome.queue_size > 1,
+    )  # fmt: skip
