@@ -48,8 +48,11 @@ class Ingest:
 
     async def drain(self) -> None:
         """Commit until nothing waits any more; for ever where the store refuses, so bound it with a timeout."""
-        while not await self.commit() or any(intake.waiting for intake in self._intakes()):
-            await asyncio.sleep(_RETRY_S if self.trouble else 0)
+        while True:
+            if not await self.commit():
+                await asyncio.sleep(_RETRY_S)
+            elif not any(intake.waiting for intake in self._intakes()):
+                return
 
     async def commit(self) -> bool:
         """One group commit over all endpoints. False when the store refused; everything is kept for the next attempt."""

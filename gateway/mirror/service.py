@@ -68,9 +68,7 @@ class Mirror:
         for endpoint in plant.endpoints():
             number = await self._store.register_endpoint(endpoint.key)
             mine = [gap for gap in open_gaps if gap.endpoint == number]
-            mirror = await self._prepare(
-                endpoint, items_of(plant, endpoint), number, {gap.tag for gap in mine if gap.tag is not None}
-            )
+            mirror = await self._prepare(endpoint, items_of(plant, endpoint), number, mine)
             if any(gap.tag is None for gap in mine):
                 mirror.intake.in_gap = True
             elif endpoint.key in heard:
