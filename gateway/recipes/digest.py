@@ -37,8 +37,7 @@ def master_digest(master: MasterRecipe) -> str:
                     "export": header.classification.export,
                     "confidentiality": header.classification.confidentiality,
                 },
-                "change": change
-                and {"request": change.request, "reason": change.reason, "evidence": sorted(change.evidence)},
+                "change": change and {"request": change.request, "reason": change.reason, "evidence": sorted(change.evidence)},
             },
             "equipment_requirements": {
                 "class": needs.equipment_class,

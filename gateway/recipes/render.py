@@ -89,9 +89,7 @@ def _wrong_class(master: MasterRecipe, equipment: Equipment) -> bool:
     return master.equipment_requirements.equipment_class != equipment.equipment_class.name
 
 
-def _check_documents(
-    master: MasterRecipe, overlay: SiteOverlay | None, equipment: Equipment
-) -> tuple[list[str], list[str]]:
+def _check_documents(master: MasterRecipe, overlay: SiteOverlay | None, equipment: Equipment) -> tuple[list[str], list[str]]:
     """Complaints and notes about the documents as wholes."""
     complaints = []
     if _wrong_class(master, equipment):
@@ -164,9 +162,7 @@ def _measure(equipment: Equipment, block: RecipeBlock, parameter: RecipeParamete
     return found or SiteMeasure(parameter.type, parameter.unit)
 
 
-def _parameter(
-    item: Parameter, value: ParameterValue, declared: RecipeParameter, measure: SiteMeasure
-) -> RenderedParameter:
+def _parameter(item: Parameter, value: ParameterValue, declared: RecipeParameter, measure: SiteMeasure) -> RenderedParameter:
     if not wire.is_supported(declared.type):
         raise _Refused(f"the class gives it the type {declared.type}, which no push can write")
     if item.type != declared.type:
@@ -257,6 +253,11 @@ def engineering(item: RenderedParameter, raw: object) -> WireValue | None:
     return tuple(numbers) if item.wire_type.array else numbers[0]
 
 
+def to_class_unit(raw: float, measure: SiteMeasure, unit: str | None) -> float:
+    """A raw number as the site holds it, in the class's unit."""
+    return float(_engineering(raw, measure, unit)[0])
+
+
 def _engineering(value: WireValue, measure: SiteMeasure, unit: str | None) -> list[Fraction]:
     factor, shift = _conversion(unit, measure.unit)
     scale, offset = Fraction(repr(measure.scale)), Fraction(repr(measure.offset))
@@ -282,9 +283,7 @@ def _check_realised(
             raise _Refused("rounded to the site's representation, its value is outside the recipe's limits")
 
 
-def _interlock(
-    item: Interlock, equipment: Equipment, complaints: list[str], notes: list[str]
-) -> RenderedInterlock | None:
+def _interlock(item: Interlock, equipment: Equipment, complaints: list[str], notes: list[str]) -> RenderedInterlock | None:
     kind = equipment.equipment_class
     tag = kind.tag(item.tag)
     if tag is None:
