@@ -3,8 +3,9 @@
 from fastapi import FastAPI
 
 from gateway.api import problems
+from gateway.api.body_limit import BodyLimit
 from gateway.api.gate import Gate
-from gateway.api.ops import health, plant, twin
+from gateway.api.ops import control, diagnosis, health, plant, twin
 from gateway.api.services import Services
 
 #: A recipe document with all its overlays is far smaller.
@@ -20,13 +21,13 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=LARGEST_BODY,
         # Nothing of a request leaves the process but what our own log and metrics say.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False, "auto_configure": False},
     )
     app.state.services = services
-    app.add_middleware(Gate, tokens=services.tokens)
+    app.add_middleware(BodyLimit, limit=LARGEST_BODY)
+    app.add_middleware(Gate, tokens=services.tokens)  # added last, so it is asked first
     problems.install(app)
-    for part in (health, plant, twin):
+    for part in (health, plant, twin, diagnosis, control):
         app.include_router(part.router)
     return app

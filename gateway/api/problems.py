@@ -91,7 +91,6 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 _DETAILS: Final = {
     404: "There is nothing under this address; docs/api.md lists the routes.",
     405: "This address does not take this method; docs/api.md lists the routes.",
-    413: "The request is larger than the gateway takes; a recipe document has at most 1 MiB.",
 }
 
 

@@ -11,36 +11,6 @@ from gateway.plant.equipment_class import Plant
 from gateway.plant.ports import Clock, TwinStore
 
 
-class Pushes(Protocol):
-    """Recipes as the API sees them: requests are recorded, the daemon carries them out.
-
-    Outcomes are JSON-safe mappings; nothing in them shows a confidential value unless `reveal` is True.
-    """
-
-    async def validate(self, text: str, filename: str, target: str | None) -> Mapping[str, Any]:
-        """Check a recipe document, and for `target` (an equipment path) render it. `{"valid": bool, "problems": […], …}`."""
-
-    async def diff(self, text: str, filename: str, target: str, *, reveal: bool) -> Mapping[str, Any]:
-        """What a push would change. `{"same": bool, "rows": […], …}`."""
-
-    async def submit(self, text: str, filename: str, target: str, *, requested_by: str, idempotency_key: str) -> str:
-        """Record the intent durably and give its push id; the same key gives the same push again.
-
-        Raises:
-            RequestRefused: the document or the target does not allow it.
-        """
-
-    async def status(self, push: str, *, reveal: bool) -> Mapping[str, Any]:
-        """One push with its journal.
-
-        Raises:
-            NotFound: there is no such push.
-        """
-
-    async def list(self, *, limit: int) -> Sequence[Mapping[str, Any]]:
-        """The latest pushes, newest first."""
-
-
 class Tokens(Protocol):
     """Who a bearer is."""
 
@@ -57,7 +27,6 @@ class Services:
     twin: TwinStore
     mirror: MirrorView
     plant: Callable[[], Plant]  #: the configuration in force
-    pushes: Pushes
     tokens: Tokens
     grace_ns: int  #: how long a value stays Uncertain after a loss of communication before it is Bad
     metrics: Callable[[], Awaitable[bytes]]  #: one scrape in Prometheus text format 0.0.4
