@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -167,6 +167,7 @@ class Metrics:
     ) -> None:
         """`pushes` counts ended pushes by (site, outcome); `certificate_expires` is our certificate's end (ns)."""
         self._twin = twin
+        disable_created_metrics()  # a gauge `…_created` beside each histogram tells nobody anything
         self._registry = CollectorRegistry()
         self._lag = Histogram(
             "gateway_event_loop_lag_seconds",

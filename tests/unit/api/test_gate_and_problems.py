@@ -55,7 +55,7 @@ async def test_a_viewer_does_not_act(viewer: httpx.AsyncClient, method: str, pat
 
 @pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer ", "operator-token", "\u00ff"])
 async def test_a_malformed_authorization_is_no_token(ask: Ask, header: str) -> None:
-    problem(await ask(None).get("/api/v1/sites", headers={"Authorization": header.encode("latin-1")}), 401, "unauthenticated")
+    problem(await ask(None).get("/api/v1/sites", headers=[(b"Authorization", header.encode("latin-1"))]), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api/v1/", "/api/v1/sites/"])
