@@ -8,6 +8,7 @@ NumPy view of the bytes; each position before the first mismatch is proven by th
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -110,26 +111,47 @@ def _run(buf: bytes, at: int, count: int, record: np.dtype[Any], mask: int, kind
     return view
 
 
-def _split(buf: bytes, count: int, columns: dict[DataType, _Columns], first_row: int) -> None:
+class _Borders:
+    """Where each message begins in the joined bytes. Items must begin there too: a message that is cut off must not be
+    completed by the bytes of the next one."""
+
+    __slots__ = ("_next", "_offsets", "_rows")
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._rows = list(accumulate(message.count for message in messages))
+        self._offsets = list(accumulate(len(message.items) for message in messages))
+        self._next = 0
+
+    def check(self, row: int, at: int, rows: int, size: int) -> None:
+        """`rows` items of `size` bytes each have been decoded from `row` at offset `at` on."""
+        while self._next < len(self._rows) and self._rows[self._next] <= row + rows:
+            if self._offsets[self._next] != at + (self._rows[self._next] - row) * size:
+                raise DecodingFailed("the items of a message do not fill it exactly")
+            self._next += 1
+
+
+def _split(buf: bytes, count: int, columns: dict[DataType, _Columns], borders: _Borders) -> None:
     """Decode `count` items that fill `buf` exactly.
 
     Raises:
         DecodingFailed: they do not.
     """
-    at, row, last = 0, first_row, first_row + count
-    while row < last:
+    at = row = 0
+    while row < count:
         if len(buf) - at < _SMALLEST_ITEM:
-            raise DecodingFailed(f"{last - row} items are missing")
+            raise DecodingFailed(f"{count - row} items are missing")
         mask = buf[at + 4]
         kind = buf[at + 5] if mask & 0x01 and at + 5 < len(buf) else 0
         if mask & 0xC0:
             raise DecodingFailed(f"DataValue mask {mask:#04x} is unknown")
         record = _layout(mask, kind)
         if record is None:
-            at = _general(buf, at, mask, columns[DataType.VARIANT], row)
-            row += 1
+            behind = _general(buf, at, mask, columns[DataType.VARIANT], row)
+            borders.check(row, at, 1, behind - at)
+            at, row = behind, row + 1
             continue
-        run = _run(buf, at, last - row, record, mask, kind)
+        run = _run(buf, at, count - row, record, mask, kind)
+        borders.check(row, at, len(run), record.itemsize)
         columns[type_of[kind] if mask & 0x01 else DataType.VARIANT].add_run(run, mask, row)
         at += len(run) * record.itemsize
         row += len(run)
@@ -169,7 +191,7 @@ def _decode(messages: Sequence[Message]) -> list[Changes]:
     counts = [message.count for message in messages]
     received = np.repeat(np.array([message.received for message in messages], np.int64), counts)
     columns: dict[DataType, _Columns] = defaultdict(_Columns)
-    _split(b"".join([message.items for message in messages]), sum(counts), columns, 0)
+    _split(b"".join([message.items for message in messages]), sum(counts), columns, _Borders(messages))
     return [grown.changes(kind, received) for kind, grown in columns.items()]
 
 
