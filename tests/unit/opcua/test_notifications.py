@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from asyncua import ua
-from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import struct_to_binary, variant_from_binary
+from asyncua.ua.ua_binary import struct_to_binary, variant_to_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,9 +113,7 @@ def test_what_asyncua_encodes_is_read_alike(values: list[ua.DataValue]) -> None:
         kind, stored = row[1], row[2]
         original = value.Value
         if kind is DataType.VARIANT:
-            again = variant_from_binary(Buffer(stored))
-            assert again.VariantType == original.VariantType
-            assert _same(again.Value, original.Value)
+            assert stored == variant_to_binary(original)
         elif kind is DataType.DATETIME:
             assert (stored - EPOCH_TICKS) * 100 == ns_of(original.Value)
         elif kind is DataType.STATUSCODE:
@@ -127,11 +124,9 @@ def test_what_asyncua_encodes_is_read_alike(values: list[ua.DataValue]) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, float) and isinstance(other, float):
         return one == other or (math.isnan(one) and math.isnan(other))
-    return bool(one == other) or (one in (None, "", b"") and other in (None, "", b""))
+    return bool(one == other)
 
 
 @settings(max_examples=300, deadline=None)
@@ -158,7 +153,7 @@ def test_random_bytes_never_do_more_than_fail(junk: bytes, count: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(variants())
 def test_a_variant_ends_where_asyncua_says(variant: ua.Variant) -> None:
-    encoded = ua.ua_binary.variant_to_binary(variant)
+    encoded = variant_to_binary(variant)
     assert skip_variant(encoded + b"\xff\xff\xff", 0) == len(encoded)
 
 
