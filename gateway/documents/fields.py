@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -11,6 +12,7 @@ from pydantic import (
     FiniteFloat,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -130,16 +132,26 @@ def _version(value: Any) -> str:
     return str(value)
 
 
+PARTIAL: Final = "partial"  #: validation context: faulty entries have been taken out
 _T = TypeVar("_T")
 
 
-def unique(values: list[_T]) -> list[_T]:
-    """Raises a fault when a plain list repeats a value."""
+def _filled(values: list[_T], info: ValidationInfo) -> list[_T]:
+    if not values and info.context != PARTIAL:
+        raise fault("must not be empty; write at least one entry")
+    return values
+
+
+def _distinct(values: list[_T]) -> list[_T]:
     if len(set(values)) < len(values):
         raise fault("repeats a value; each counts once")
     return values
 
 
+#: Lists of plain values that do not repeat.
+Distinct = Annotated[list[_T], AfterValidator(_distinct)]
+#: Lists that need an entry, except where what is sound of a faulty document is looked at.
+Filled = Annotated[list[_T], AfterValidator(_filled), Field(json_schema_extra={"minItems": 1})]
 _NAME_SCHEMA: Final = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$"}
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema(_NAME_SCHEMA)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1), WithJsonSchema({"type": "string", "minLength": 1})]

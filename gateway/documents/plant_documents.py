@@ -10,6 +10,7 @@ from gateway.documents.fields import (
     BrowsePath,
     ClassPath,
     Duration,
+    Filled,
     Name,
     Number,
     Part,
@@ -96,7 +97,7 @@ class RecipeBlockPart(Part):
     """Where the class keeps its recipe, and the parameters it takes."""
 
     block: ClassPath = Field(default="Recipe", description="Browse path of the recipe block below the equipment's root.")
-    parameters: list[RecipeParameterPart] = Field(min_length=1)
+    parameters: Filled[RecipeParameterPart]
 
 
 class EquipmentClassDocument(Part):
@@ -106,7 +107,7 @@ class EquipmentClassDocument(Part):
     name: Name = Field(alias="class", description="Name of the class.")
     version: Version
     description: Text = Field(description="What it is, in a few words.")
-    tags: list[TagPart] = Field(min_length=1)
+    tags: Filled[TagPart]
     batch: ClassPath | None = Field(default=None, description="Path of the tag that names the running batch.")
     state: ClassPath | None = Field(default=None, description="Path of the machine state tag.")
     recipe: RecipeBlockPart | None = None
@@ -260,7 +261,7 @@ class LinePart(Part):
     line: Name
     role: Literal["mother-line", "canary", "child-line"] = "child-line"
     capacity: Annotated[Number, Field(gt=0)] = Field(default=1.0, description="Relative share of the plant's capacity.")
-    equipment: list[EquipmentPart] = Field(min_length=1)
+    equipment: Filled[EquipmentPart]
 
 
 class SiteDocument(Part):
@@ -273,5 +274,5 @@ class SiteDocument(Part):
     locale: Annotated[str, Field(pattern="^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = Field(
         default=None, description="BCP 47 tag, such as pl-PL."
     )
-    endpoints: list[EndpointPart] = Field(min_length=1)
-    lines: list[LinePart] = Field(min_length=1)
+    endpoints: Filled[EndpointPart]
+    lines: Filled[LinePart]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gateway.documents.classes import BOUNDS, is_numeric
-from gateway.documents.fields import ClassPath, Name, Number, Part, Text, TypeName, Unit, Version, fault, unique
+from gateway.documents.fields import ClassPath, Distinct, Filled, Name, Number, Part, Text, TypeName, Unit, Version, fault
 from gateway.documents.plant_documents import Handshake
 from gateway.plant.equipment_class import TagType
 from gateway.plant.values import DataType
@@ -123,9 +123,7 @@ class RequirementsPart(Part):
     class_name: Name = Field(alias="class", description="Its equipment class.")
     capabilities: list[CapabilityPart] = Field(default=[])
     firmware: Firmware | None = None
-    handshake: Annotated[list[Handshake], Field(min_length=1)] | None = Field(
-        default=None, description="Handshake profiles that will do; any if left out."
-    )
+    handshake: Filled[Handshake] | None = Field(default=None, description="Handshake profiles that will do; any if left out.")
 
 
 class LimitsPart(Part):
@@ -218,7 +216,7 @@ class OutputPart(Part):
 class FormulaPart(Part):
     """Process inputs and outputs (ISA-88 formula)."""
 
-    parameters: list[ParameterPart] = Field(min_length=1)
+    parameters: Filled[ParameterPart]
     process_outputs: list[OutputPart] = Field(default=[])
 
 
@@ -226,7 +224,7 @@ class InterlockPart(Part):
     """A condition for a push."""
 
     tag: ClassPath = Field(description="Class path of the tag.")
-    allowed: Annotated[list[Scalar], Field(min_length=1)] = Field(alias="in", description="The tag must hold one of these.")
+    allowed: Filled[Scalar] = Field(alias="in", description="The tag must hold one of these.")
 
 
 class ProcedurePart(Part):
@@ -255,7 +253,7 @@ class SiteOverlayDocument(Part):
     site: Name
     recipe: Reference = Field(description="ID@VERSION of the master recipe.")
     localize: dict[Name, Value] = Field(default={}, description="Values of parameters whose parity class is `localized`.")
-    waivers: Annotated[list[Text], BeforeValidator(unique)] = Field(default=[], description="Ids of waivers that apply.")
+    waivers: Distinct[Text] = Field(default=[], description="Ids of waivers that apply.")
 
 
 def misfit(declared: TagType, value: Any) -> str | None:

@@ -19,7 +19,7 @@ MAX_VALUES: Final = 200_000
 
 Loc: TypeAlias = tuple[str | int, ...]
 
-_Loader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: a large plant in milliseconds
+LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: a large plant in milliseconds
 _TAG: Final = "tag:yaml.org,2002:"
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -181,7 +181,7 @@ class _Reader:
 
     def _parse(self) -> Iterator[Any]:
         try:
-            yield from yaml.parse(self._text, Loader=_Loader)
+            yield from yaml.parse(self._text, Loader=LOADER)
         except yaml.YAMLError as error:
             raise _syntax(error, self._text) from error
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.documents.fields import Part
+from gateway.documents.fields import PARTIAL, Part
 from gateway.documents.source import Complaint, Document, Loc, Located, Place
 
 M = TypeVar("M", bound=Part)
@@ -26,7 +26,6 @@ _WORDS: Final = {
     "list_type": "must be a list; write each entry on its own line behind '- '",
     "dict_type": "must be a mapping; write 'field: value' lines below it",
     "model_type": "must be a mapping; write 'field: value' lines below it",
-    "too_short": "must not be empty",
     "string_too_short": "must not be empty",
 }
 
@@ -61,7 +60,7 @@ def validate(model: type[M], document: Document) -> tuple[M | None, list[Complai
     complaints: list[Complaint] = []
     while True:
         try:
-            return model.model_validate(data), complaints
+            return model.model_validate(data, context=PARTIAL if complaints else None), complaints
         except ValidationError as error:
             errors = error.errors(include_url=False)
         if not complaints:

@@ -70,7 +70,7 @@ _TABLE: Final[dict[str, dict[str, tuple[float, float]]]] = {
 
 _DIMENSION: Final = {unit: units for units in _TABLE.values() for unit in units}
 
-_MISSPELT: Final = {
+MISSPELT: Final = {
     "°C": "degC", "℃": "degC", "Celsius": "degC", "celsius": "degC", "deg C": "degC", "°F": "degF", "℉": "degF",
     "Fahrenheit": "degF", "fahrenheit": "degF", "deg F": "degF", "°K": "K", "Kelvin": "K", "kelvin": "K", "µm": "um", "μm": "um",
     "micron": "um", "microns": "um", "\u2126": "ohm", "\u03a9": "ohm", "mΩ": "mohm", "inch": "in", "percent": "%", "pct": "%",
@@ -92,7 +92,7 @@ def misspelt(unit: str) -> str | None:
     """The table's spelling where `unit` is a common other way to write it (`°C`, `degc`); None when it is fine or unknown."""
     if unit in _DIMENSION:
         return None
-    return _MISSPELT.get(unit) or _FOLDED.get(unit.casefold())
+    return MISSPELT.get(unit) or _FOLDED.get(unit.casefold())
 
 
 def convertible(unit: str) -> tuple[str, ...]:
