@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,8 +15,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fake_plc.endpoint import EndpointOptions, EndpointRefused
+from fake_plc.control import send
+from fake_plc.endpoint import EndpointOptions
 from fake_plc.equipment.kinds import KINDS
+from fake_plc.errors import EndpointRefused, FaultRefused
+from fake_plc.faults import FAULTS
 from fake_plc.pki import ClientTrust
 from fake_plc.plant import Plant, run_plant
 from fake_plc.plant_table import PLANT, EndpointSpec, endpoints_of, sites
@@ -35,7 +39,13 @@ TrustAnyOption = Annotated[bool, typer.Option("--trust-any", help="Accept every 
 ReadyOption = Annotated[Path | None, typer.Option(help="Write JSON (URLs, pid) here once every endpoint listens.")]
 ScaleOption = Annotated[float, typer.Option(min=0.01, help="Speed of the process: 10 makes batches ten times as fast.")]
 
+ControlOption = Annotated[
+    Path | None,
+    typer.Option(envvar="FAKE_PLC_CONTROL", help="Unix socket that takes faults [default: control.sock in --pki-dir]."),
+]
+
 DEFAULT_PKI = Path("fake-plc-pki")
+CONTROL_NAME = "control.sock"
 
 
 def main() -> None:
@@ -87,6 +97,7 @@ def run(
     trust_any: TrustAnyOption = False,
     ready_file: ReadyOption = None,
     time_scale: ScaleOption = 1.0,
+    control: ControlOption = None,
 ) -> None:
     """Run every endpoint of one site, until SIGTERM or Ctrl-C."""
     try:
@@ -95,7 +106,7 @@ def run(
         typer.echo(f"error: no site '{site}'; there are {', '.join(sites())}", err=True)
         raise typer.Exit(2) from None
     options = EndpointOptions(host, port_base, seed, time_scale, pki_dir, ClientTrust(tuple(trust or ()), trust_any))
-    _run(specs, options, ready_file)
+    _run(specs, options, ready_file, control)
 
 
 @app.command()
@@ -108,13 +119,14 @@ def plant(
     trust_any: TrustAnyOption = False,
     ready_file: ReadyOption = None,
     time_scale: ScaleOption = 1.0,
+    control: ControlOption = None,
 ) -> None:
     """Run the whole plant: every endpoint of every site, until SIGTERM or Ctrl-C."""
     options = EndpointOptions(host, port_base, seed, time_scale, pki_dir, ClientTrust(tuple(trust or ()), trust_any))
-    _run(PLANT, options, ready_file)
+    _run(PLANT, options, ready_file, control)
 
 
-def _run(specs: Sequence[EndpointSpec], options: EndpointOptions, ready_file: Path | None) -> None:
+def _run(specs: Sequence[EndpointSpec], options: EndpointOptions, ready_file: Path | None, control: Path | None) -> None:
     if not options.trust.paths and not options.trust.accept_any:
         typer.echo(
             "warning: no client certificate is trusted; secure endpoints will refuse everyone (--trust CERT.der)", err=True
@@ -124,7 +136,43 @@ def _run(specs: Sequence[EndpointSpec], options: EndpointOptions, ready_file: Pa
         typer.echo(f"error: --trust {', '.join(missing)}: no such file; make the client's certificate first", err=True)
         raise typer.Exit(2)
     try:
-        asyncio.run(run_plant(Plant(specs, options, os.environ), ready_file))
+        running = Plant(specs, options, os.environ, control or options.pki_dir / CONTROL_NAME)
+        asyncio.run(run_plant(running, ready_file))
     except EndpointRefused as refusal:
         typer.echo(f"error: {refusal}", err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def faults(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> None:
+    """List the faults that can be switched on."""
+    if as_json:
+        typer.echo(json.dumps([asdict(fault) for fault in FAULTS.values()], indent=2))
+        return
+    table = Table("fault", "what it does", "arguments")
+    for fault in FAULTS.values():
+        arguments = [f"{a.name}={'…' if a.default is None else a.default}  {a.description}" for a in fault.arguments]
+        table.add_row(fault.name, fault.description, "\n".join(arguments))
+    Console().print(table)
+
+
+@app.command()
+def fault(
+    endpoint: Annotated[str, typer.Argument(help="Endpoint as site.endpoint, see list.")],
+    name: Annotated[str, typer.Argument(metavar="FAULT", help="What to do, see faults.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Arguments of the fault.")] = None,
+    control: ControlOption = None,
+    pki_dir: PkiOption = DEFAULT_PKI,
+) -> None:
+    """Switch a fault on at a running endpoint."""
+    pairs = [argument.partition("=") for argument in arguments or ()]
+    malformed = [key for key, sign, _ in pairs if not sign]
+    if malformed:
+        typer.echo(f"error: '{malformed[0]}' is not KEY=VALUE", err=True)
+        raise typer.Exit(2)
+    try:
+        done = asyncio.run(send(control or pki_dir / CONTROL_NAME, endpoint, name, {key: value for key, _, value in pairs}))
+    except FaultRefused as refusal:
+        typer.echo(f"error: {refusal}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(done)

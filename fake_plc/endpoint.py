@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from fake_plc.clock import PlcClock
 from fake_plc.equipment.kinds import KINDS
 from fake_plc.equipment.machine import Machine
+from fake_plc.errors import EndpointRefused
+from fake_plc.faults import ActiveFaults, FaultInjector
 from fake_plc.handshake import RecipeHandshake
 from fake_plc.history import HistoryRing
 from fake_plc.pki import ClientTrust
@@ -19,11 +22,9 @@ from fake_plc.recipe_block import handshake_for
 from fake_plc.server import PlcServer
 from fake_plc.wire import Wire
 
+_log = logging.getLogger(__name__)
+
 TICK_SECONDS = 0.5
-
-
-class EndpointRefused(Exception):
-    """An endpoint cannot start as configured; the text says why and how to mend it."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Endpoint:
         self.options = options
         self.clock = PlcClock()
         self.history = HistoryRing()
+        self.faults = ActiveFaults()
+        self.injector = FaultInjector(self)
         self.machines: dict[str, Machine] = {}
         self.handshakes: dict[str, RecipeHandshake] = {}
         for equipment in spec.equipment:
@@ -58,7 +61,8 @@ class Endpoint:
         self._password = password
         self._server: PlcServer | None = None
         self._ticking: asyncio.Task[None] | None = None
-        self._elapsed = 0.0
+        self.elapsed = 0.0
+        """The controller's running time, seconds."""
 
     @property
     def url(self) -> str:
@@ -69,6 +73,11 @@ class Endpoint:
     def boot_id(self) -> int:
         """Rises with every restart."""
         return next(iter(self.handshakes.values())).boot_id
+
+    @property
+    def running(self) -> bool:
+        """Whether the server is up."""
+        return self._server is not None
 
     @property
     def server(self) -> PlcServer:
@@ -95,9 +104,14 @@ class Endpoint:
         await self.wire.open(server.address)
         self._server = server
         self._ticking = asyncio.create_task(self._tick_for_ever(), name=f"tick {self.spec.key}")
+        self._ticking.add_done_callback(_report_crash)
 
     async def stop(self) -> None:
-        """Close the wire and the server. Safe to call when not started."""
+        """End every fault under way, then the wire and the server. Safe to call when not started."""
+        await self.injector.close()
+        await self._power_off()
+
+    async def _power_off(self) -> None:
         if self._ticking is not None:
             self._ticking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -110,7 +124,7 @@ class Endpoint:
 
     async def restart(self, down_seconds: float) -> None:
         """A power cycle: down for ``down_seconds``, then back with a new BootId and other namespace indexes."""
-        await self.stop()
+        await self._power_off()
         await asyncio.sleep(down_seconds)
         now = asyncio.get_running_loop().time()
         for handshake in self.handshakes.values():
@@ -131,6 +145,13 @@ class Endpoint:
         now = self.clock.now()
         for block in server.blocks:
             block.machine.step(TICK_SECONDS * self.options.time_scale, now, hold=block.holds_start())
+            block.interlock_open = block.machine.name in self.faults.interlocks
             await block.scan()
-        self._elapsed += TICK_SECONDS
-        await server.show(now, self._elapsed)
+        self.elapsed += TICK_SECONDS
+        await server.show(now, self.elapsed)
+
+
+def _report_crash(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.critical("%s has crashed; its values stand still", task.get_name(), exc_info=error)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -62,7 +62,7 @@ class MachineNodes:
     types: TypeIds
     aspace: AddressSpace
     history: HistoryRing
-    disturbances: dict[str, Disturbance] = field(default_factory=dict)
+    disturbances: Mapping[str, Disturbance]
 
     def find(self, path: str) -> Output | None:
         """The output of a class path, or of the site's path."""
@@ -114,13 +114,13 @@ class MachineNodesBuilder:
     types: TypeIds
     locale: str
 
-    def build(self, machine: Machine, spec: EquipmentSpec) -> MachineNodes:
-        """Add ``machine`` below the objects of ``spec.root``."""
+    def build(self, machine: Machine, spec: EquipmentSpec, disturbances: Mapping[str, Disturbance]) -> MachineNodes:
+        """Add ``machine`` below the objects of ``spec.root``; ``disturbances`` are looked up at every value."""
         root_path = tuple(spec.root.split("/"))
         root = self.naming.folder(root_path, description=machine.description, events=True)
         values = machine.values()
         outputs = [self._variable(signal, spec, root_path, values[signal.path]) for signal in machine.signals()]
-        return MachineNodes(machine, spec, root, outputs, self.types, self.aspace, self.history)
+        return MachineNodes(machine, spec, root, outputs, self.types, self.aspace, self.history, disturbances)
 
     def _variable(self, signal: Signal, spec: EquipmentSpec, root_path: tuple[str, ...], value: PlainValue) -> Output:
         scaling = spec.scaling.get(signal.path)

@@ -10,7 +10,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fake_plc.endpoint import Endpoint, EndpointOptions, EndpointRefused
+from fake_plc.control import ControlChannel
+from fake_plc.endpoint import Endpoint, EndpointOptions
+from fake_plc.errors import EndpointRefused
 from fake_plc.plant_table import EndpointSpec
 
 
@@ -26,15 +28,19 @@ def passwords(specs: Sequence[EndpointSpec], environment: Mapping[str, str]) -> 
 class Plant:
     """Several endpoints in one process."""
 
-    def __init__(self, specs: Sequence[EndpointSpec], options: EndpointOptions, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, specs: Sequence[EndpointSpec], options: EndpointOptions, environment: Mapping[str, str], control: Path
+    ) -> None:
         found = passwords(specs, environment)
         self.endpoints = {spec.key: Endpoint(spec, options, found[spec.key]) for spec in specs}
+        self.control = ControlChannel(control, self.endpoints)
 
     async def start(self) -> None:
         """Start every endpoint; stops those already started when one cannot."""
         try:
             for endpoint in self.endpoints.values():
                 await endpoint.start()
+            await self.control.start()
         except BaseException:
             await self.stop()
             raise
@@ -44,12 +50,14 @@ class Plant:
 
     async def stop(self) -> None:
         """Stop every endpoint."""
+        await self.control.stop()
         for endpoint in self.endpoints.values():
             await endpoint.stop()
 
     def listening(self) -> dict[str, object]:
         """What the ready file says."""
-        return {"pid": os.getpid(), "endpoints": {key: endpoint.url for key, endpoint in self.endpoints.items()}}
+        urls = {key: endpoint.url for key, endpoint in self.endpoints.items()}
+        return {"pid": os.getpid(), "control": str(self.control.path), "endpoints": urls}
 
 
 def write_atomically(path: Path, content: Mapping[str, object]) -> None:

@@ -10,19 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 from asyncua import Server, ua
 
+from fake_plc.alarms import AlarmEvents
 from fake_plc.machine_nodes import MachineNodes, MachineNodesBuilder, TypeIds
 from fake_plc.naming import Naming
 from fake_plc.node_builder import NodeBuilder
 from fake_plc.pki import server_identity
-from fake_plc.plant_table import EquipmentSpec, Policy
+from fake_plc.plant_table import SIMULATION_NAMESPACE, EquipmentSpec, Policy
 from fake_plc.recipe_block import RecipeBlock, RecipeBlockBuilder
 from fake_plc.sessions import PlcInternalServer, Users
+from fake_plc.simulation_object import add_simulation_object
 from fake_plc.wire_values import SUMMARY_FIELDS
 
 if TYPE_CHECKING:
     from fake_plc.endpoint import Endpoint
 
 _log = logging.getLogger(__name__)
+
+OPERATION_LIMITS = (
+    "MaxNodesPerRead", "MaxNodesPerWrite", "MaxNodesPerHistoryReadData", "MaxNodesPerMethodCall", "MaxNodesPerBrowse",
+    "MaxNodesPerTranslateBrowsePathsToNodeIds", "MaxMonitoredItemsPerCall",
+)  # fmt: skip
 
 _POLICIES: dict[Policy, ua.SecurityPolicyType] = {
     "None": ua.SecurityPolicyType.NoSecurity,
@@ -39,6 +46,7 @@ class PlcServer:
         self.spec = endpoint.spec
         self.machines: list[MachineNodes] = []
         self.blocks: list[RecipeBlock] = []
+        self.alarms: list[AlarmEvents] = []
         self._server: Server | None = None
         self._internal: PlcInternalServer | None = None
         self._serving: list[asyncio.Task[None]] = []
@@ -59,7 +67,7 @@ class PlcServer:
     async def start(self, password: str | None) -> None:
         """Build the address space and listen on a free loopback port."""
         spec = self.spec
-        self._internal = PlcInternalServer(Users(spec.user, password))
+        self._internal = PlcInternalServer(Users(spec.user, password), self.endpoint.faults.requests)
         server = self._server = Server(iserver=self._internal)
         await server.init()
         server.name = f"{spec.site} {spec.name}"
@@ -74,6 +82,7 @@ class PlcServer:
         await self._load_identity(server)
         self._internal.history_manager.set_storage(self.endpoint.history)
         await self._build(server, self._internal)
+        await self.publish_limits()
         await server.start()
         self._serving = [asyncio.create_task(block.serve(), name=f"recipe {block.machine.name}") for block in self.blocks]
 
@@ -93,9 +102,18 @@ class PlcServer:
         """Write what the machines and the controller's clock show at ``now``."""
         for machine in self.machines:
             await machine.show(now, elapsed)
+        for alarms in self.alarms:
+            await alarms.report(now)
         data = ua.DataValue(ua.Variant(now, ua.VariantType.DateTime), SourceTimestamp=now, ServerTimestamp=now)
         clock = ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)
         await self.internal.aspace.write_attribute_value(clock, ua.AttributeIds.Value, data)
+
+    async def publish_limits(self) -> None:
+        """Write the OperationLimits that the gate enforces (OPC 10000-5, 6.3.11)."""
+        limit = ua.Variant(self.internal.gate.faults.max_operations, ua.VariantType.UInt32)
+        for name in OPERATION_LIMITS:
+            node_id = ua.NodeId(getattr(ua.ObjectIds, f"Server_ServerCapabilities_OperationLimits_{name}"))
+            await self.internal.aspace.write_attribute_value(node_id, ua.AttributeIds.Value, ua.DataValue(limit))
 
     async def _load_identity(self, server: Server) -> None:
         options = self.endpoint.options
@@ -120,7 +138,9 @@ class PlcServer:
         recipes = RecipeBlockBuilder(builder, naming, internal.aspace, internal.gate)
         for equipment in self.spec.equipment:
             machine = self.endpoint.machines[equipment.name]
-            self.machines.append(machines.build(machine, equipment))
+            nodes = machines.build(machine, equipment, self.endpoint.faults.of(equipment.name))
+            self.machines.append(nodes)
+            self.alarms.append(AlarmEvents(machine, nodes.root, internal))
             block = RecipeBlock(
                 machine,
                 equipment.handshake,
@@ -133,6 +153,8 @@ class PlcServer:
             await block.show()
             self.blocks.append(block)
             self._machine_methods(builder, naming, equipment, internal)
+        simulation = Naming(builder, await server.get_namespace_index(SIMULATION_NAMESPACE), "dotted")
+        add_simulation_object(builder, simulation, internal.aspace, self.endpoint.injector)
 
     def _types(self, builder: NodeBuilder, namespace: int) -> TypeIds:
         ids = TypeIds(ua.NodeId("BatchSummary", namespace), ua.NodeId("BatchSummary.Binary", namespace))

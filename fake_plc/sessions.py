@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from asyncua import ua
 from asyncua.common.utils import ServiceError
@@ -13,6 +13,7 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession
 
+from fake_plc.faults import RequestFaults
 from fake_plc.monitoring import PlcSubscriptions
 from fake_plc.standard_space import fill_with_standard_nodes
 
@@ -29,22 +30,20 @@ class Gate:
 
     guards: dict[ua.NodeId, WriteGuard] = field(default_factory=dict)
     observers: dict[ua.NodeId, WriteObserver] = field(default_factory=dict)
-    write_fault: Literal["", "refuse", "half"] = ""
-    max_operations: int = 0
-    """Operations in one request; 0 is unlimited."""
+    faults: RequestFaults = field(default_factory=RequestFaults)
 
     def check_operations(self, count: int) -> None:
         """ServiceError BadTooManyOperations above the limit."""
-        if self.max_operations and count > self.max_operations:
+        if self.faults.max_operations and count > self.faults.max_operations:
             raise ServiceError(ua.StatusCodes.BadTooManyOperations)
 
     def judge(self, items: Sequence[ua.WriteValue]) -> list[int]:
         """The status of each item before anything is written; 0 lets it through."""
         verdicts = []
         for index, item in enumerate(items):
-            if self.write_fault == "refuse":
+            if self.faults.write == "refuse":
                 verdicts.append(ua.StatusCodes.BadDeviceFailure)
-            elif self.write_fault == "half" and index >= (len(items) + 1) // 2:
+            elif self.faults.write == "half" and index >= (len(items) + 1) // 2:
                 verdicts.append(ua.StatusCodes.BadResourceUnavailable)
             else:
                 verdicts.append(self._judge_one(item))
@@ -122,9 +121,9 @@ class PlcSession(InternalSession):
 class PlcInternalServer(InternalServer):
     """asyncua's server core with gated sessions, exact subscriptions, and standard nodes copied from memory."""
 
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: Users, faults: RequestFaults) -> None:
         super().__init__(user_manager=users)
-        self.gate = Gate()
+        self.gate = Gate(faults=faults)
         self.clients: dict[ua.NodeId, InternalSession] = {}
         self.allow_remote_admin = False
         self.disabled_clock = True
