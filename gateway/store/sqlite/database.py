@@ -9,7 +9,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -179,6 +179,12 @@ class Database:
                     await to_the_end(_undo(reader))
         finally:
             self._idle.put_nowait(reader)
+
+    async def checkpoint(self) -> None:
+        """Move what the write-ahead log holds into the file and give its space back, as far as that can be done now."""
+        async with self._turn:
+            with suppress(sqlite3.OperationalError):
+                await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _begin(self) -> None:
         deadline = asyncio.get_running_loop().time() + _PATIENCE_S

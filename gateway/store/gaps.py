@@ -1,0 +1,50 @@
+"""Gaps as deliveries open and close them. Pure bookkeeping; the rules are those of `gateway.plant.ports.Delivery`."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from gateway.plant.ports import Delivery, Gap
+
+
+def gaps_to_write(delivery: Delivery) -> list[Gap]:
+    """The delivery's own gaps as they are to be stored.
+
+    A gap that a delivery opens and, having heard the endpoint later, also closes, ends there. One that starts when the endpoint
+    was last heard stays open: the connection was lost again. No gap ends before it starts.
+    """
+    closed = frozenset(delivery.closes_tags)
+    found = []
+    for gap in delivery.gaps:
+        end = gap.end
+        closes = delivery.closes if gap.tag is None else gap.tag in closed
+        if end is None and closes and delivery.heard is not None and gap.start < delivery.heard:
+            end = delivery.heard
+        found.append(replace(gap, end=None if end is None else max(end, gap.start)))
+    return found
+
+
+class OpenGaps:
+    """The gaps without an end, by endpoint; changed only after a commit is durable."""
+
+    def __init__(self, gaps: Iterable[Gap]) -> None:
+        self._by_endpoint: dict[int, list[Gap]] = {}
+        for gap in gaps:
+            self._by_endpoint.setdefault(gap.endpoint, []).append(gap)
+
+    def apply(self, delivery: Delivery, written: Iterable[Gap]) -> None:
+        """Take over what a delivery closed and opened."""
+        closed = frozenset(delivery.closes_tags)
+        kept = [
+            gap
+            for gap in self._by_endpoint.get(delivery.endpoint, ())
+            if not (delivery.closes if gap.tag is None else gap.tag in closed)
+        ]
+        self._by_endpoint[delivery.endpoint] = kept + [gap for gap in written if gap.end is None]
+
+    def all(self) -> list[Gap]:
+        """Every open gap."""
+        return [gap for gaps in self._by_endpoint.values() for gap in gaps]
+
+    def of(self, endpoint: int, tag: int) -> list[Gap]:
+        """The open gaps that concern one tag."""
+        return [gap for gap in self._by_endpoint.get(endpoint, ()) if gap.tag is None or gap.tag == tag]
