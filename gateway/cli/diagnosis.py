@@ -1,0 +1,145 @@
+"""`gateway status`, `why` and `support-bundle`: what is the matter, and a bundle for whoever can help."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gateway.cli.client import Client, connect
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.options import DataDir, Json, TokenFile, Url
+from gateway.cli.output import age_text, console, print_json, say, status_text, styled, table, value_text
+from gateway.errors import RequestRefused
+
+
+def status(
+    pattern: Annotated[str, typer.Argument(help="A site or site/endpoint; nothing for all.")] = "",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep showing it, until Ctrl-C.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Endpoints: state, cause and cure, items and the loss account. Exit code 1 when one is not connected."""
+    with connect(url, data_dir, token_file) as client:
+        if watch and not as_json and sys.stdout.isatty():
+            watch_endpoints(client, pattern)
+            return
+        document = client.get("/endpoints", pattern=pattern)
+    if as_json:
+        print_json(document)
+    else:
+        console().print(endpoints_table(document))
+    if not document["endpoints"]:
+        raise typer.Exit(ExitCode.NOT_FOUND)
+    if any(endpoint["state"] not in ("connected", "disabled") for endpoint in document["endpoints"]):
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def watch_endpoints(client: Client, pattern: str = "", *, deadline: float | None = None) -> None:
+    """A live table of endpoints, until Ctrl-C or `deadline` (of time.monotonic)."""
+    with Live(console=console(), auto_refresh=False) as live:
+        while deadline is None or time.monotonic() < deadline:
+            live.update(endpoints_table(client.get("/endpoints", pattern=pattern)), refresh=True)
+            time.sleep(1.0)
+
+
+def endpoints_table(document: dict[str, Any]) -> Table:
+    """Endpoints as a table."""
+    made = table(
+        ["endpoint", "state", ("items", "right"), ("received", "right"), ("stored", "right"), ("rejected", "right"),
+         ("in flight", "right"), ("gaps", "right"), ("heard", "right"), "cause and cure"]
+    )  # fmt: skip
+    for endpoint in document["endpoints"]:
+        made.add_row(
+            f"{endpoint['site']}/{endpoint['endpoint']}",
+            styled(endpoint["state"]),
+            f"{endpoint['items_good']}/{endpoint['items_expected']}",
+            str(endpoint["received"]),
+            str(endpoint["stored"]),
+            str(sum(endpoint["rejected"].values())),
+            str(endpoint["in_flight"]),
+            f"{endpoint['gap_seconds']:.1f} s",
+            age_text(document["now_ns"], endpoint["last_heard_ns"]),
+            Text(endpoint["reason"]),
+        )
+    return made
+
+
+def why(
+    path: Annotated[str, typer.Argument(help="The twin path of one tag: site/area/line/equipment/tag.")],
+    as_json: Json = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Explain one tag from the endpoint to the stored value. Exit code 1 when something in the chain is broken."""
+    with connect(url, data_dir, token_file) as client:
+        document = client.get("/why", path=path)
+    if as_json:
+        print_json(document)
+    else:
+        _print_why(document)
+    if not document["sound"]:
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _print_why(document: dict[str, Any]) -> None:
+    out, kind = console(), document["class"]
+    out.print(Text(document["path"], style="bold"))
+    out.print(Text(document["verdict"], style="green" if document["sound"] else "red"))
+    chain = table(["", "link", "what is known"])
+    for link in document["chain"]:
+        mark = Text("ok", style="green") if link["sound"] else Text("!!", style="red")
+        chain.add_row(mark, link["what"], Text(link["says"] + (f"\n→ {link['cure']}" if link["cure"] else "")))
+    out.print(chain)
+    facts = table(["", ""])
+    facts.show_header = False
+    tag = kind["tag"]
+    limits = tag["range"]
+    declared = [tag["type"], tag["unit"] or "", f"{limits['low']:g} … {limits['high']:g}" if limits else ""]
+    facts.add_row("class", f"{kind['name']} {kind['version']}: " + " ".join(word for word in declared if word))
+    facts.add_row("site path", document["site_path"])
+    item, reading = document["item"], document["reading"]
+    if item is not None:
+        facts.add_row("node", item["node"] or "—")
+        facts.add_row("item status", status_text(item["status"]))
+    if reading is not None and reading["sample"] is not None:
+        sample, now = reading["sample"], document["now_ns"]
+        facts.add_row("value", Text(f"{value_text(sample)} {reading['unit'] or ''}".strip()))
+        facts.add_row("status", status_text(reading["status"]))
+        for name in ("source", "server", "received"):
+            facts.add_row(f"{name} time", f"{sample[f'{name}_time']} ({age_text(now, sample[f'{name}_time_ns'])} ago)")
+    if document["guidance"]:
+        facts.add_row("guidance", Text(document["guidance"]))
+    out.print(facts)
+
+
+def support_bundle(
+    line: Annotated[str, typer.Argument(help="The line: site/area/line.")],
+    around: Annotated[
+        str, typer.Option("--around", help="The moment of interest: ISO 8601, or -10m for ten minutes ago.")
+    ] = "now",
+    minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long before and after the moment.")] = 15,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The new ZIP file; default: support-<line>.zip here.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Values, gaps, endpoint state, configuration and logs of one line in a ZIP, without secrets, for who must help from afar."""
+    target = out or Path(f"support-{line.strip('/').replace('/', '_')}.zip")
+    if target.exists():
+        raise RequestRefused(f"{target} exists: choose a new file with --out")
+    with connect(url, data_dir, token_file) as client, console().status("gathering"):
+        content = client.download("/support-bundle", line=line, around=around, minutes=minutes)
+    target.write_bytes(content)
+    if as_json:
+        print_json({"file": str(target), "bytes": len(content)})
+    else:
+        say(f"{target} ({len(content) / 1024:.0f} KiB). It holds no secrets and no masked values.")

@@ -1,0 +1,50 @@
+"""`gateway token`: who may ask the API."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.api.tokens import Role, create_token
+from gateway.cli.output import print_json, say, warn
+from gateway.errors import RequestRefused
+
+app = typer.Typer(help="API tokens of a data directory.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """API tokens of a data directory."""
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Whose token it is; it appears in the journal of pushes.")],
+    data_dir: Annotated[Path, typer.Option("--data-dir", envvar="GATEWAY_DATA_DIR", help="The gateway's data directory.")],
+    role: Annotated[Role, typer.Option(help="viewer reads; operator also acts and sees masked values.")] = Role.VIEWER,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the token to this new file (mode 0600), do not print it.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an older token of that name.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make a token. It is shown once; the gateway keeps only its hash. A running gateway knows it at once."""
+    if not data_dir.is_dir():
+        raise RequestRefused(f"{data_dir} is no directory: give the gateway's data directory with --data-dir")
+    if out is not None and out.exists():
+        raise RequestRefused(f"{out} exists: choose a new file")
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    token = create_token(data_dir, name, role, created=created, replace=replace)
+    if out is not None:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(token + "\n")
+    shown = {"name": name, "role": role.value, "created": created}
+    if as_json:
+        print_json({**shown, "file": str(out)} if out else {**shown, "token": token})
+    elif out is None:
+        say(token)
+        warn("Keep it: it cannot be shown again.")
+    else:
+        say(f"The token is in {out}.")
