@@ -225,7 +225,7 @@ class EndpointMirror:
         missing = {int(tag) for tag in tags} - accepted - self._tag_gaps
         now = self.clock.now()
         names = {int(tags[row]): describe(fate.status) for row, fate in enumerate(self.fates) if not fate.accepted}
-        self.intake.close_tags(sorted(back))
+        self.intake.close_tags(sorted(back), now)
         self.intake.note_gaps(
             [Gap(self.intake.endpoint, tag, now, None, GapReason.ITEM_REJECTED, names[tag]) for tag in sorted(missing)]
         )

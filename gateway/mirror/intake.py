@@ -110,9 +110,10 @@ class Intake:
         self.gap_ns += sum(gap.end - gap.start for gap in gaps if gap.end is not None)
         self._wake()
 
-    def close_tags(self, tags: Sequence[int]) -> None:
-        """Tags whose items report again."""
+    def close_tags(self, tags: Sequence[int], now: int) -> None:
+        """Tags that the server monitors again, as it has just said."""
         if tags:
+            self.heard = max(self.heard or now, now)
             self.marks.closes_tags += tags
             self._wake()
 

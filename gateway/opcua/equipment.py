@@ -30,59 +30,59 @@ class UaEquipment:
     """`gateway.plant.ports.Equipment` over one asyncua session."""
 
     def __init__(self, session: UaSession) -> None:
-        self._session = session
+        self.session = session
 
     @property
     def facts(self) -> ServerFacts:
         """Read once when the session began."""
-        return self._session.facts
+        return self.session.facts
 
     async def resolve(self, root: RootNode, paths: Sequence[str]) -> list[str | int]:
         """NodeIds by browse path (see the port)."""
-        return await browsing.resolve(self._session, root, paths)
+        return await browsing.resolve(self.session, root, paths)
 
     async def inspect(self, nodes: Sequence[str]) -> list[NodeFacts]:
         """Facts of variables (see the port)."""
-        return await browsing.inspect(self._session, nodes)
+        return await browsing.inspect(self.session, nodes)
 
     async def read(self, nodes: Sequence[str]) -> list[ReadOutcome]:
         """Read values (see the port)."""
-        known = [self._session.namespaces.node(text) for text in nodes]
+        known = [self.session.namespaces.node(text) for text in nodes]
         wanted = [(node, ua.AttributeIds.Value) for node in known if node is not None]
-        answers = iter(await self._session.read_attributes(wanted))
+        answers = iter(await self.session.read_attributes(wanted))
         return [_outcome(next(answers)) if node is not None else ReadOutcome(BAD_NODE_ID_UNKNOWN) for node in known]
 
     async def write(self, writes: Sequence[tuple[str, TypedValue]]) -> list[int]:
         """Write values (see the port)."""
-        known = [(self._session.namespaces.node(text), value) for text, value in writes]
+        known = [(self.session.namespaces.node(text), value) for text, value in writes]
 
         async def call(part: list[tuple[ua.NodeId, TypedValue]]) -> Sequence[ua.StatusCode]:
             # Without timestamps: some PLCs refuse a write that carries one (BadWriteNotSupported).
             values = [ua.WriteValue(node, ua.AttributeIds.Value, None, ua.DataValue(variant_of(value))) for node, value in part]
-            return await self._session.services.write(ua.WriteParameters(NodesToWrite=values))
+            return await self.session.services.write(ua.WriteParameters(NodesToWrite=values))
 
         present = [(node, value) for node, value in known if node is not None]
-        answers = iter(await self._session.chunked("Write", present, self.facts.limits.nodes_per_write, call))
+        answers = iter(await self.session.chunked("Write", present, self.facts.limits.nodes_per_write, call))
         return [int(next(answers).value) if node is not None else BAD_NODE_ID_UNKNOWN for node, _ in known]
 
     async def call(self, node: str, method: str, arguments: Sequence[TypedValue]) -> CallOutcome:
         """Call a method (see the port)."""
-        owner, called = self._session.namespaces.node(node), self._session.namespaces.node(method)
+        owner, called = self.session.namespaces.node(node), self.session.namespaces.node(method)
         if owner is None or called is None:
             return CallOutcome(BAD_NODE_ID_UNKNOWN)
         request = ua.CallMethodRequest(owner, called, [variant_of(argument) for argument in arguments])
-        with border(f"{self._session.endpoint.url}: calling {method}"):
-            (answer,) = await self._session.services.call([request])
+        with border(f"{self.session.endpoint.url}: calling {method}"):
+            (answer,) = await self.session.services.call([request])
         outputs = tuple(variant.Value for variant in answer.OutputArguments or [])
         return CallOutcome(int(answer.StatusCode.value), outputs)
 
     def feed(self, publishing_ms: float, sink: Sink) -> UaFeed:
         """Subscriptions on this session (see `gateway.mirror.feed`)."""
-        return UaFeed(self._session, publishing_ms, sink)
+        return UaFeed(self.session, publishing_ms, sink)
 
     async def lost(self) -> None:
         """Return when the connection has ended (see `gateway.mirror.feed`)."""
-        await self._session.lost()
+        await self.session.lost()
 
 
 def _outcome(answer: ua.DataValue) -> ReadOutcome:

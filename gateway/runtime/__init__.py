@@ -1,0 +1,1 @@
+"""The composition root: reads settings, builds everything, and alone knows drivers and capabilities both."""
