@@ -7,7 +7,7 @@ flags, values; for Variants their lengths, then their bytes.
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,6 +27,8 @@ from gateway.store.rows import Rows, from_variants, numbers, to_bits
 
 #: Rows in a block: long enough to compress, short enough to read one tag cheaply.
 BLOCK_ROWS: Final = 4096
+#: Bytes of Variants in a block, unless one alone has more.
+BLOCK_BYTES: Final = 1 << 20
 
 _VARIANT: Final = int(DataType.VARIANT)
 _COLUMN_COUNT: Final = 10
@@ -66,8 +68,7 @@ def seal(parts: Sequence[tuple[int, Rows]]) -> Segment:
     blocks: list[Block] = []
     for kind, unsorted in parts:
         rows = unsorted.take(np.lexsort((unsorted.source, unsorted.tag)))
-        for start in range(0, len(rows), BLOCK_ROWS):
-            blocks.append(_block(kind, rows.take(slice(start, start + BLOCK_ROWS)), received))
+        blocks += [_block(kind, rows.take(part), received) for part in _parts(kind, rows)]
     tags, counts = np.unique(np.concatenate([rows.tag for _, rows in parts]), return_counts=True)
     coded = encode_ints(received)
     return Segment(
@@ -90,6 +91,19 @@ def receive_times(data: bytes) -> NDArray[np.int64]:
     if len(data) < 4:
         raise ValueError("damaged receive times: no count")
     return decode_ints(data[4:], int.from_bytes(data[:4], "little"))
+
+
+def _parts(kind: int, rows: Rows) -> Iterator[slice]:
+    """Cut rows into blocks of `BLOCK_ROWS`; Variants also where they exceed `BLOCK_BYTES` together."""
+    start, size = 0, 0
+    if kind == _VARIANT:
+        for row in range(len(rows)):
+            size += len(rows.variant(row))
+            if (size > BLOCK_BYTES and row > start) or row - start == BLOCK_ROWS:
+                yield slice(start, row)
+                start, size = row, len(rows.variant(row))
+    for begin in range(start, len(rows), BLOCK_ROWS):
+        yield slice(begin, begin + BLOCK_ROWS)
 
 
 def _block(kind: int, rows: Rows, received: NDArray[np.int64]) -> Block:

@@ -203,7 +203,7 @@ async def test_late_samples_are_history_and_never_current(store: TwinStore) -> N
 
 async def test_a_tag_may_change_its_type(store: TwinStore) -> None:
     endpoint = await plant(store, 1)
-    same = {"received": START + 7}
+    same: dict[str, Any] = {"received": START + 7}
     await put(
         store,
         endpoint,

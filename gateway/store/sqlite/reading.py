@@ -47,17 +47,17 @@ class Reader:
 
     def __init__(self, connection: aiosqlite.Connection, sql: Mapping[str, str], path: Path) -> None:
         self._connection = connection
-        self._sql = sql
-        self._path = path
+        self.sql = sql
+        self.path = path
 
     async def rows(self, name: str, *parameters: Any) -> list[Any]:
         """The result of a named query."""
-        return list(await self._connection.execute_fetchall(self._sql[name], parameters))
+        return list(await self._connection.execute_fetchall(self.sql[name], parameters))
 
     async def chunks(self, *, start: int, end: int, low: int, high: int) -> list[Chunk]:
         """What may hold rows of tags `low` to `high` with source times from `start` to `end`, both included."""
         wanted = {"start": start, "end": end, "low": low, "high": high}
-        return [Chunk(*row) for row in await self._connection.execute_fetchall(self._sql["chunks"], wanted)]
+        return [Chunk(*row) for row in await self._connection.execute_fetchall(self.sql["chunks"], wanted)]
 
     async def load(self, chunks: Sequence[Chunk], tag: int | None = None) -> list[Rows]:
         """The rows of each chunk (those of `tag` alone, where given).
@@ -147,17 +147,17 @@ class Reader:
         return {row[0]: row[1:] for row in await self.rows(name, json.dumps(wanted))} if wanted else {}
 
     def _received(self, id: int, crc: int, data: bytes) -> NDArray[np.int64]:
-        with_crc(self._path, f"the receive times of segment {id}", crc, data)
+        with_crc(self.path, f"the receive times of segment {id}", crc, data)
         return receive_times(data)
 
     def _block(
         self, chunk: Chunk, received: NDArray[np.int64], tag: int | None, kind: int, count: int, crc: int, data: bytes
     ) -> Rows:
-        with_crc(self._path, f"block {chunk.id}", crc, data)
+        with_crc(self.path, f"block {chunk.id}", crc, data)
         return open_block(kind, count, data, received, tag)
 
     def _log(self, tag: int | None, id: int, kind: int, count: int, crc: int, data: bytes) -> Rows:
-        with_crc(self._path, f"batch {id} of the log", crc, data)
+        with_crc(self.path, f"batch {id} of the log", crc, data)
         rows = unpack(kind, count, data)
         return rows if tag is None else rows.take(rows.tag == tag)
 

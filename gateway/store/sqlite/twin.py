@@ -5,7 +5,7 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import aiosqlite
 import numpy as np
@@ -15,30 +15,31 @@ from gateway.plant.hierarchy import matches
 from gateway.plant.ports import Account, Clock, Delivery, Gap, History, Reading, Receipt, TagRecord, Watermark
 from gateway.plant.quality import effective_status, governing
 from gateway.plant.values import Sample
-from gateway.store.gaps import OpenGaps, gaps_to_write
+from gateway.store.gaps import gaps_to_write
 from gateway.store.intake import Intake, settle, sift, split_by_type
 from gateway.store.present import NEVER, Present
-from gateway.store.rows import EMPTY, Rows, from_variants, pack, unpack
-from gateway.store.sqlite.database import Database, Schema, open_database, queries
+from gateway.store.rows import EMPTY, Rows, pack
+from gateway.store.sqlite.auditing import verify
+from gateway.store.sqlite.database import open_database
 from gateway.store.sqlite.directory import DataDirectory
-from gateway.store.sqlite.reading import Reader, to_gap, with_crc
-
-TWIN: Final = Schema("twin", 0x4D465457)  # "MFTW"
+from gateway.store.sqlite.state import TWIN, TwinState, load, to_record
+from gateway.store.sqlite.upkeep import Policy, Upkeep
 
 
 class SqliteTwin:
     """The twin store. Current values live in memory and are rebuilt from the file; history is read from the file."""
 
-    def __init__(self, data: DataDirectory, database: Database, clock: Clock) -> None:
-        self._data = data
-        self._database = database
-        self._clock = clock
-        self._sql = queries(TWIN)
-        self._present = Present()
-        self._open_gaps = OpenGaps(())
-        self._endpoints: dict[int, str] = {}
-        self._heard: dict[int, int] = {}
-        self._turn = asyncio.Lock()
+    def __init__(self, state: TwinState, upkeep: Upkeep) -> None:
+        self._data = state.data
+        self._database = state.database
+        self._sql = state.sql
+        self._present = state.present
+        self._open_gaps = state.open_gaps
+        self._endpoints = state.endpoints
+        self._heard = state.heard
+        self._turn = state.turn
+        self._state = state
+        self._upkeep = upkeep
         self._full = False
         self._figures = {"commits": 0.0, "commit_seconds": 0.0, "last_commit_seconds": 0.0, "last_commit_rows": 0.0}
 
@@ -96,8 +97,8 @@ class SqliteTwin:
     async def tags(self, pattern: str) -> list[TagRecord]:
         """See `TwinStore`."""
         async with self._database.snapshot() as connection:
-            rows = await self._reader(connection).rows("tags")
-        return sorted((_record(row) for row in rows if matches(pattern, row[1])), key=lambda record: record.path)
+            rows = await self._state.reader(connection).rows("tags")
+        return sorted((to_record(row) for row in rows if matches(pattern, row[1])), key=lambda record: record.path)
 
     # --- storing ---------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ class SqliteTwin:
 
         async with self._database.transaction(then=apply) as connection:
             if intake.questions is not None:
-                known = await self._reader(connection).keys(intake.questions) if len(intake.questions) else set()
+                known = await self._state.reader(connection).keys(intake.questions) if len(intake.questions) else set()
                 await asyncio.to_thread(settle, intake, self._present, known)
             accepted = intake.accepted()
             batches = await asyncio.to_thread(_log_batches, accepted)
@@ -238,7 +239,7 @@ class SqliteTwin:
         samples = {number: self._present.sample(number) for number in numbers}
         since = {number for number, sample in samples.items() if sample is not None and sample.source_time > moment}
         async with self._database.snapshot() as connection:
-            reader = self._reader(connection)
+            reader = self._state.reader(connection)
             gaps = await reader.gaps(moment, moment)
             earlier = await reader.latest(np.array(sorted(since), np.int64), moment)
         return [
@@ -258,7 +259,7 @@ class SqliteTwin:
         if number is None:
             raise NotFound(f"no tag '{path}' in the twin; `gateway twin get` lists what there is")
         async with self._database.snapshot() as connection:
-            reader = self._reader(connection)
+            reader = self._state.reader(connection)
             rows, complete = await reader.of_tag(number, start, end, max(limit, 1))
             gaps = self._concerning(await reader.gaps(start, end), number)
         samples = await asyncio.to_thread(lambda: [rows.sample(row) for row in range(len(rows))])
@@ -270,7 +271,7 @@ class SqliteTwin:
         endpoints = {int(self._present.endpoint[number]) for number in numbers}
         endpoints |= {number for number, key in self._endpoints.items() if matches(pattern, key)}
         async with self._database.snapshot() as connection:
-            found = await self._reader(connection).gaps(start, end)
+            found = await self._state.reader(connection).gaps(start, end)
         return [
             (self._endpoints[gap.endpoint] if gap.tag is None else self._present.paths[gap.tag], gap)
             for gap in found
@@ -280,7 +281,7 @@ class SqliteTwin:
     async def accounts(self) -> list[Account]:
         """See `TwinStore`."""
         async with self._database.snapshot() as connection:
-            reader = self._reader(connection)
+            reader = self._state.reader(connection)
             endpoints, refused = await reader.rows("endpoints"), await reader.rows("rejected")
         return [
             Account(key, stored, {reason: count for endpoint, reason, count in refused if endpoint == number})
@@ -290,7 +291,7 @@ class SqliteTwin:
     async def statistics(self) -> Mapping[str, float]:
         """See `TwinStore`."""
         async with self._database.snapshot() as connection:
-            rows = await self._reader(connection).rows("figures")
+            rows = await self._state.reader(connection).rows("figures")
         names = ("log_batches", "log_rows", "segments", "sealed_rows", "blocks", "gaps_open", "quarantined")
         figures = {name: float(value or 0) for name, value in zip(names, rows[0], strict=True)}
         return {**self._figures, **figures, "tags": float(self._present.known), "bytes": float(self._bytes())}
@@ -314,50 +315,29 @@ class SqliteTwin:
         present = self._present
         return Reading(present.paths[number], present.units[number], present.types[number], sample, status, gap)
 
-    def _reader(self, connection: aiosqlite.Connection) -> Reader:
-        return Reader(connection, self._sql, self._data.twin)
+    # --- upkeep ----------------------------------------------------------------------------------------------------
 
-    # --- opening ---------------------------------------------------------------------------------------------------
+    async def seal(self) -> int:
+        """Compress the older part of the log; gives the number of rows sealed. Cancelling it loses nothing."""
+        return await self._upkeep.seal()
 
-    async def load(self) -> None:
-        """Rebuild memory from the file: what is known, the checkpoint of current values, and the log since then."""
+    async def maintain(self) -> None:
+        """One round of upkeep: retention, and sealing where it is due. To be called every few seconds.
+
+        Raises:
+            StoreFull: no space left to do it.
+            StoreError: anything else; the next round tries again.
+        """
+        await self._upkeep.round()
+
+    async def verify(self) -> list[str]:
+        """See `TwinStore`."""
         async with self._database.snapshot() as connection:
-            reader = self._reader(connection)
-            for number, key, heard, _ in await reader.rows("endpoints"):
-                self._endpoints[number] = key
-                if heard is not None:
-                    self._heard[number] = heard
-            for row in await reader.rows("tags"):
-                self._present.learn(row[0], _record(row), row[9])
-            await self._load_current(reader)
-            async for rows in self._log(connection):
-                self._present.count(rows)
-                self._present.replay(rows)
-            for tag, _, rows_left in await reader.rows("moved"):
-                self._present.stored[tag] -= rows_left
-            self._open_gaps = OpenGaps(to_gap(row) for row in await reader.rows("open_gaps"))
-
-    async def _load_current(self, reader: Reader) -> None:
-        rows = await reader.rows("current")
-        if not rows:
-            return
-        tag, encoded, status, source, server, received, flags, sealed = zip(*rows, strict=True)
-        columns = Rows(
-            np.array(tag, np.uint32), np.array(source, np.int64), np.array(server, np.int64), np.array(received, np.int64),
-            np.array(status, np.uint32), np.array(flags, np.uint8), np.zeros(len(tag), np.uint8), np.zeros(0, np.uint64),
-        )  # fmt: skip
-        self._present.apply(from_variants(columns, encoded))
-        self._present.stored[list(tag)] = sealed
-
-    async def _log(self, connection: aiosqlite.Connection) -> AsyncIterator[Rows]:
-        async with connection.execute(self._sql["whole_log"]) as cursor:
-            async for id, kind, count, crc, data in cursor:
-                with_crc(self._data.twin, f"batch {id} of the log", crc, data)
-                yield unpack(kind, count, data)
+            return await verify(self._state.reader(connection), connection)
 
 
 @asynccontextmanager
-async def open_twin(data: DataDirectory, clock: Clock) -> AsyncIterator[SqliteTwin]:
+async def open_twin(data: DataDirectory, clock: Clock, policy: Policy = Policy()) -> AsyncIterator[SqliteTwin]:
     """Open or create the twin in a data directory that is held (`directory.claim`).
 
     Raises:
@@ -365,9 +345,8 @@ async def open_twin(data: DataDirectory, clock: Clock) -> AsyncIterator[SqliteTw
         StoreError: it cannot be opened.
     """
     async with open_database(data.twin, TWIN) as database:
-        twin = SqliteTwin(data, database, clock)
-        await twin.load()
-        yield twin
+        state = await load(data, database)
+        yield SqliteTwin(state, Upkeep(state, clock, policy))
 
 
 def _log_batches(rows: Rows) -> list[tuple[Any, ...]]:
@@ -387,11 +366,6 @@ def _tag_row(number: int, record: TagRecord, endpoint: int) -> tuple[Any, ...]:
         number, record.path, endpoint, record.node, record.equipment_class, record.type, record.unit, record.stepped,
         record.masked,
     )  # fmt: skip
-
-
-def _record(row: Sequence[Any]) -> TagRecord:
-    _, path, endpoint, node, equipment_class, type, unit, stepped, masked = row[:9]
-    return TagRecord(path, endpoint, node, equipment_class, type, unit, bool(stepped), bool(masked))
 
 
 def _watermark(present: Present, number: int) -> Watermark:

@@ -85,3 +85,45 @@ SELECT id, crc, received FROM segment WHERE id IN (SELECT value FROM json_each(?
 -- name: figures
 SELECT (SELECT count(*) FROM log), (SELECT sum(rows) FROM log), (SELECT count(*) FROM segment), (SELECT sum(rows) FROM segment),
     (SELECT count(*) FROM block), (SELECT count(*) FROM gap WHERE "end" IS NULL), (SELECT count(*) FROM quarantine)
+
+-- name: log_sizes
+SELECT id, rows, length(data) FROM log ORDER BY id
+
+-- name: log_until
+SELECT id, type, rows, crc, data FROM log WHERE id <= ? ORDER BY id
+
+-- name: log_extent
+SELECT sum(rows), min(received) FROM log
+
+-- name: drop_log
+DELETE FROM log WHERE id <= ?
+
+-- name: add_segment
+INSERT INTO segment (level, first_log, last_log, rows, min_time, max_time, crc, received) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: add_block
+INSERT INTO block (segment, type, rows, first_tag, last_tag, min_time, max_time, crc, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: segments_before
+SELECT id FROM segment WHERE max_time < ? ORDER BY max_time
+
+-- name: blocks_of_segment
+SELECT id, rows, crc, data FROM block WHERE segment = ?
+
+-- name: add_retired
+UPDATE current SET retired = retired + ? WHERE tag = ?
+
+-- name: drop_segment
+DELETE FROM segment WHERE id = ?
+
+-- name: drop_gaps
+DELETE FROM gap WHERE "end" < ?
+
+-- name: whole_segments
+SELECT id, rows, min_time, max_time, crc, received FROM segment ORDER BY id
+
+-- name: whole_blocks
+SELECT id, type, rows, first_tag, last_tag, min_time, max_time, crc, data FROM block WHERE segment = ? ORDER BY id
+
+-- name: tallies
+SELECT tag, source_time, sealed, retired FROM current
