@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from gateway.api import problems
 from gateway.api.body_limit import BodyLimit
 from gateway.api.gate import Gate
-from gateway.api.ops import control, diagnosis, health, plant, twin
+from gateway.api.ops import control, diagnosis, health, plant, recipes, twin
 from gateway.api.services import Services
 
 #: A recipe document with all its overlays is far smaller.
@@ -28,6 +28,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(BodyLimit, limit=LARGEST_BODY)
     app.add_middleware(Gate, tokens=services.tokens)  # added last, so it is asked first
     problems.install(app)
-    for part in (health, plant, twin, diagnosis, control):
+    for part in (health, plant, twin, diagnosis, recipes, control):
         app.include_router(part.router)
     return app

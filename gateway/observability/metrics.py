@@ -18,6 +18,7 @@ from gateway.errors import StoreError
 from gateway.mirror.report import EndpointReport, EndpointState, MirrorView
 from gateway.observability.store_metrics import store_metrics
 from gateway.plant.ports import Clock, TwinStore
+from gateway.recipes.journal import Outcome
 
 _ENDPOINT: Final = ("site", "endpoint")
 #: Reasons that are always shown, so that a query over `rejected` finds a series before the first rejection.
@@ -131,7 +132,7 @@ class _HouseCollector(Collector):
     def __init__(
         self,
         version: str,
-        pushes: Callable[[], Mapping[tuple[str, str], int]],
+        pushes: Callable[[], Mapping[tuple[str, Outcome], int]],
         certificate_expires: Callable[[], int | None],
     ) -> None:
         self._version, self._pushes, self._certificate_expires = version, pushes, certificate_expires
@@ -141,9 +142,11 @@ class _HouseCollector(Collector):
         yield InfoMetricFamily(
             "gateway_build", "The running version", value={"version": self._version, "python": platform.python_version()}
         )
-        pushes = CounterMetricFamily("gateway_push", "Recipe pushes that ended, by outcome", labels=("site", "outcome"))
+        pushes = CounterMetricFamily(
+            "gateway_push", "Recipe pushes that ended, by outcome, as the ledger has them", labels=("site", "outcome")
+        )
         for (site, outcome), count in sorted(self._pushes().items()):
-            pushes.add_metric((site, outcome), count)
+            pushes.add_metric((site, outcome.value), count)
         yield pushes
         expires = self._certificate_expires()
         if expires is not None:
@@ -162,7 +165,7 @@ class Metrics:
         mirror: MirrorView,
         twin: TwinStore,
         clock: Clock,
-        pushes: Callable[[], Mapping[tuple[str, str], int]],
+        pushes: Callable[[], Mapping[tuple[str, Outcome], int]],
         certificate_expires: Callable[[], int | None] = lambda: None,
     ) -> None:
         """`pushes` counts ended pushes by (site, outcome); `certificate_expires` is our certificate's end (ns)."""

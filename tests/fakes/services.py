@@ -36,6 +36,11 @@ from gateway.plant.ports import (
     Watermark,
 )
 from gateway.plant.values import DataType, Sample
+from gateway.recipes.control_recipe import ControlRecipe, RenderedParameter
+from gateway.recipes.diff import DiffRow
+from gateway.recipes.journal import Outcome, Push, Quarantine, Step
+from gateway.recipes.selection import TargetValidation, Validation
+from gateway.recipes.service import DiffReport, PushStatus
 
 SECOND = 1_000_000_000
 NOW = 1_800_000_000 * SECOND  # 2027-01-15T08:00:00Z
@@ -266,12 +271,92 @@ class StoppedClock:
         return 1000.0
 
 
+def control_recipe(confidentiality: str = "secret") -> ControlRecipe:
+    """What a push of `coat@1.0.0` would write into the coater."""
+    parameter = RenderedParameter(
+        name="coat_speed", node="CoatSpeed", type=TagType(DataType.FLOAT), unit="m/min", value=45.5,
+        wire_type=TagType(DataType.FLOAT), wire_unit="m/min", scale=1.0, offset=0.0, wire_value=45.5, critical=True,
+    )  # fmt: skip
+    return ControlRecipe(
+        recipe_id="coat", version="1.0.0", master_digest="sha256:master", confidentiality=confidentiality,
+        equipment=EquipmentPath.parse(COATER), equipment_class="coater", class_version="1.0.0", handshake="mailbox",
+        block="Recipe", firmware=None, parameters=(parameter,), interlocks=(),
+    )  # fmt: skip
+
+
+@dataclass
+class PaperPushes:
+    """A push service that records what it is asked; each look at a push brings it one step further."""
+
+    control: ControlRecipe = field(default_factory=control_recipe)
+    ends: Outcome = Outcome.CONFIRMED
+    submitted: list[tuple[str, str, str, str, str]] = field(default_factory=list)
+    blocked: list[Quarantine] = field(default_factory=list)
+    released: list[tuple[str, str, str]] = field(default_factory=list)
+    failure: Exception | None = None
+    complaints: tuple[str, ...] = ()
+    looks: int = 0
+
+    def validate(self, text: str, filename: str, target: str = "") -> Validation:
+        self._fail()
+        rendered = None if self.complaints else "sha256:rendered"
+        checked = TargetValidation(COATER, self.complaints, ("firmware is not checked",), rendered)
+        return Validation("coat@1.0.0", "coater", "sha256:master", (checked,))
+
+    async def diff(self, text: str, filename: str, target: str) -> DiffReport:
+        self._fail()
+        row = DiffRow("coat_speed", "m/min", 42.0, 45.5, same=False, critical=True)
+        return DiffReport("coat@1.0.0", COATER, "sha256:rendered", "sha256:active", False, (row,))
+
+    async def submit(self, text: str, filename: str, target: str, requested_by: str, idempotency_key: str) -> int:
+        self._fail()
+        asked = (text, filename, target, requested_by, idempotency_key)
+        if asked not in self.submitted:
+            self.submitted.append(asked)
+        return self.submitted.index(asked) + 1
+
+    async def status(self, id: int, *, values: bool = False) -> PushStatus:
+        if id > len(self.submitted):
+            raise NotFound(f"There is no push {id}.")
+        self.looks += 1
+        states = ["Planned", "Leased", "CommitSent", self.ends.value][: self.looks + 1]
+        held = {"coat_speed": 42.0} if values else {}
+        steps = [Step(id, n, NOW + n * SECOND, 1, state, values=held) for n, state in enumerate(states)]
+        return PushStatus(self._push(id, states[-1]), steps)
+
+    async def pushes(self, pattern: str = "", *, limit: int = 100) -> Sequence[Push]:
+        if not matches(pattern, COATER):
+            return []
+        return [self._push(n, self.ends.value) for n in range(len(self.submitted), 0, -1)][:limit]
+
+    async def quarantines(self) -> Sequence[Quarantine]:
+        return self.blocked
+
+    async def release_quarantine(self, equipment: str, *, by: str, reason: str) -> None:
+        if not any(item.equipment == equipment for item in self.blocked):
+            raise NotFound(f"{equipment} is not quarantined.")
+        self.released.append((equipment, by, reason))
+
+    def _push(self, id: int, state: str) -> Push:
+        asked = self.submitted[id - 1]
+        ended = state == self.ends.value
+        return Push(
+            id=id, control=self.control, requested_by=asked[3], requested_at=NOW, idempotency_key=asked[4], state=state,
+            outcome=self.ends if ended else None, reason="", ended_at=NOW if ended else None,
+        )  # fmt: skip
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
 @dataclass
 class Paper:
     """The parts of the daemon of paper, to be changed by a test before it asks."""
 
     mirror: PaperMirror = field(default_factory=PaperMirror)
     twin: PaperTwin = field(default_factory=PaperTwin)
+    pushes: PaperPushes = field(default_factory=PaperPushes)
     plant: Plant = PLANT
     is_ready: tuple[bool, Sequence[str]] = (True, ())
     backups: list[Path] = field(default_factory=list)
@@ -286,7 +371,7 @@ class Paper:
         if self.reload_failure is not None:
             raise self.reload_failure
         self.reloads += 1
-        return {"changed": [], "unchanged": ["wroclaw/electrode-plc"]}
+        return {"added": [], "changed": [], "removed": [], "kept": ["wroclaw/electrode-plc"]}
 
     async def _backup(self, target: Path) -> Mapping[str, Any]:
         self.backups.append(target)
@@ -300,6 +385,7 @@ class Paper:
             twin=self.twin,
             mirror=self.mirror,
             plant=lambda: self.plant,
+            pushes=self.pushes,
             tokens=FixedTokens(),
             grace_ns=60 * SECOND,
             metrics=self._metrics,

@@ -70,7 +70,7 @@ async def test_no_answer_shows_a_credential(paper: Paper, operator: httpx.AsyncC
 
 
 async def test_reload_and_backup(paper: Paper, operator: httpx.AsyncClient) -> None:
-    assert (await operator.post("/api/v1/reload")).json()["unchanged"] == ["wroclaw/electrode-plc"]
+    assert (await operator.post("/api/v1/reload")).json()["kept"] == ["wroclaw/electrode-plc"]
     assert paper.reloads == 1
     assert (await operator.post("/api/v1/backup", json={"target": "/backups/1"})).status_code == 200
     assert paper.backups == [Path("/backups/1")]

@@ -13,6 +13,7 @@ from gateway.errors import StoreUnreadable
 from gateway.mirror.report import EndpointReport, EndpointState
 from gateway.observability.metrics import Metrics
 from gateway.observability.store_metrics import FIGURES
+from gateway.recipes.journal import Outcome
 from tests.fakes.services import NOW, REPORT, SECOND, PaperMirror, PaperTwin, StoppedClock
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -25,7 +26,7 @@ def make(mirror: PaperMirror | None = None, twin: PaperTwin | None = None) -> Me
         mirror=mirror or PaperMirror(),
         twin=twin or PaperTwin(figures=dict.fromkeys(FIGURES, 1.0)),
         clock=StoppedClock(),
-        pushes=lambda: {("wroclaw", "Confirmed"): 3},
+        pushes=lambda: {("wroclaw", Outcome.CONFIRMED): 3},
         certificate_expires=lambda: NOW,
     )
 
