@@ -93,16 +93,16 @@ def _backup(directory: Path, target: Path) -> Manifest:
 
 
 def _copy(source: Path, target: Path) -> CopiedFile:
-    with closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True)) as live:
-        with closing(sqlite3.connect(target, isolation_level=None)) as copy:
-            # In one step: one read transaction, so one moment. In several, every commit would make it start again.
-            live.backup(copy)
-            # One file without a write-ahead log beside it.
-            copy.execute("PRAGMA journal_mode = DELETE")
-            [(sound,)] = copy.execute("PRAGMA quick_check(1)").fetchall()
-            if sound != "ok":
-                raise StoreUnreadable(f"{source} is damaged ({sound}): the backup was given up; `gateway twin verify` says more")
-            [(schema,)] = copy.execute("PRAGMA user_version").fetchall()
+    uri = f"{source.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as live, closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        # In one step: one read transaction, so one moment. In several, every commit would make it start again.
+        live.backup(copy)
+        # One file without a write-ahead log beside it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+        [(sound,)] = copy.execute("PRAGMA quick_check(1)").fetchall()
+        if sound != "ok":
+            raise StoreUnreadable(f"{source} is damaged ({sound}): the backup was given up; `gateway twin verify` says more")
+        [(schema,)] = copy.execute("PRAGMA user_version").fetchall()
     target.chmod(0o600)
     _sync(target)
     return CopiedFile(target.name, target.stat().st_size, _digest(target), schema)
@@ -111,10 +111,11 @@ def _copy(source: Path, target: Path) -> CopiedFile:
 def _restore(source: Path, directory: Path) -> Manifest:
     manifest = _read_manifest(source)
     with claim(directory):
-        present = [name for name in _DATABASES if (directory / name).exists()]
+        # A write-ahead log left behind counts too: SQLite would apply it to the restored file.
+        present = sorted(file.name for name in _DATABASES for file in directory.glob(f"{name}*"))
         if present:
             raise RequestRefused(
-                f"{directory} holds {' and '.join(present)} already: move them away, or restore into another data directory"
+                f"{directory} holds {', '.join(present)} already: move them away, or restore into another data directory"
             )
         for file in manifest.files:
             _check(source / file.name, file)
