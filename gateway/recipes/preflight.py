@@ -98,8 +98,8 @@ def _node_faults(item: RenderedParameter, facts: NodeFacts, folder: str) -> Sequ
 
 
 def _outside(item: RenderedParameter, range: Range) -> bool:
-    """The EURange is declared in the node's own unit, so it bounds the value after scaling."""
-    if not wire.is_number(item.wire_type) or range.low >= range.high or (item.scale, item.offset) != (1.0, 0.0):
+    """EURange bounds the node's own value (OPC 10000-8, 5.3.2), in a scaled integer too. An empty range is none."""
+    if not wire.is_number(item.wire_type) or range.low >= range.high:
         return False
     numbers = item.wire_value if isinstance(item.wire_value, tuple) else (item.wire_value,)
     return any(not range.low <= number <= range.high for number in numbers if not isinstance(number, str))

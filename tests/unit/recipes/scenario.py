@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from gateway.plant.equipment_class import (
@@ -19,7 +20,7 @@ from gateway.plant.equipment_class import (
 from gateway.plant.hierarchy import EquipmentPath
 from gateway.recipes.control_recipe import ControlRecipe
 from gateway.recipes.engine import PushEngine
-from gateway.recipes.journal import Intent, Journal, Push
+from gateway.recipes.journal import Intent, Push
 from gateway.recipes.recipe import (
     Classification,
     EquipmentRequirements,
@@ -56,11 +57,11 @@ COATER = EquipmentClass(
     recipe=RecipeBlock("Recipe", PARAMETERS),
 )
 ENDPOINT = Endpoint("wroclaw", "plc", "opc.tcp://127.0.0.1:1")
-OLD = {"Speed": 20.0, "Oven": 100.0, "Passes": 2, "Vacuum": False, "Foil": "Al-12"}
-NEW = {"Speed": 28.5, "Oven": 120.0, "Passes": 3, "Vacuum": True, "Foil": "Al-15"}
-QUICK = PushTimings(
-    confirm_s=120, ready=0.0, reach=0.05, resolve=0.05, commit=5.0, revert=0.0, answer=0.2, poll=0.0, retry=0.001
-)
+OLD: dict[str, bool | int | float | str] = {"Speed": 20.0, "Oven": 100.0, "Passes": 2, "Vacuum": False, "Foil": "Al-12"}
+NEW: dict[str, bool | int | float | str] = {"Speed": 28.5, "Oven": 120.0, "Passes": 3, "Vacuum": True, "Foil": "Al-15"}
+_KEYS = count()
+QUICK = PushTimings(confirm_s=120, ready=0.0, reach=0.05, resolve=0.05, commit=5.0, revert=0.0, answer=0.2, poll=0.0, retry=0.001)
+PATIENT = replace(QUICK, ready=10.0)
 
 
 def master(**changes: Any) -> MasterRecipe:
@@ -105,9 +106,13 @@ def fake(profile: Profile) -> FakeEquipment:
     return equipment
 
 
-def control_recipe(handshake: Profile, **changes: Any) -> ControlRecipe:
+def control_recipe(
+    handshake: Profile, *, equipment: Equipment | None = None, firmware: str | None = None, **changes: Any
+) -> ControlRecipe:
     """The rendered recipe."""
-    rendering = render(master(**changes), None, coater(handshake))
+    recipe = master(**changes)
+    recipe = replace(recipe, equipment_requirements=replace(recipe.equipment_requirements, firmware=firmware))
+    rendering = render(recipe, None, equipment or coater(handshake))
     assert rendering.control is not None, rendering.complaints
     return rendering.control
 
@@ -130,7 +135,7 @@ class Scenario:
     """One push, from intent to end."""
 
     profile: Profile
-    journal: Journal = field(default_factory=MemoryJournal)
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
     timings: PushTimings = QUICK
     clock: SystemClock = field(default_factory=SystemClock)
 
@@ -142,7 +147,7 @@ class Scenario:
 
     async def submit(self) -> Push:
         """Record the intent."""
-        return await self.journal.submit(Intent(self.control, "jan", f"key-{id(object())}"), now=self.clock.now())
+        return await self.journal.submit(Intent(self.control, "jan", f"key-{next(_KEYS)}"), now=self.clock.now())
 
     async def push(self, push: Push | None = None) -> Push | None:
         """Carry it out once."""
