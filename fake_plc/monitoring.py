@@ -69,7 +69,7 @@ class PlcMonitoredItems(MonitoredItemService):
             return
         marked = queue[1].Value
         status = ua.StatusCode(ua.UInt32((marked.StatusCode.value if marked.StatusCode else 0) | OVERFLOW_BITS))
-        queue[1].Value = dataclasses.replace(marked, StatusCode_=status)
+        queue[1].Value = dataclasses.replace(marked, StatusCode=status)
 
     def _passes(self, item: MonitoredItemData, last: ua.DataValue, value: ua.DataValue) -> bool:
         if last.StatusCode != value.StatusCode:
@@ -100,7 +100,8 @@ class PlcMonitoredItems(MonitoredItemService):
 
     def _filter_refusal(self, item: ua.MonitoredItemCreateRequest) -> int | None:
         change_filter = item.RequestedParameters.Filter
-        if not isinstance(change_filter, ua.DataChangeFilter) or change_filter.DeadbandType == ua.DeadbandType.None_:
+        # Not isinstance: asyncua decodes extension objects into a twin of the class that `ua` exports.
+        if getattr(change_filter, "DeadbandType", ua.DeadbandType.None_) == ua.DeadbandType.None_:
             return None
         if item.ItemToMonitor.AttributeId != ua.AttributeIds.Value:
             return ua.StatusCodes.BadFilterNotAllowed

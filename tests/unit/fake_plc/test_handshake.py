@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from fake_plc.handshake import HOLD_SECONDS, PREPARE_SECONDS, Limits, RecipeHandshake, Result, State
+from fake_plc.handshake import HOLD_SECONDS, PREPARE_SECONDS, Limits, RecipeHandshake, Result, Scalar, State
 
-NEW = {"Speed": 20.0, "Name": "B"}
+NEW: dict[str, Scalar] = {"Speed": 20.0, "Name": "B"}
 
 
 def block(*, mailbox: bool = False) -> RecipeHandshake:
@@ -40,7 +40,7 @@ class Driver:
         self.tx += 1
         return self.plc.prepare(self.tx, digest, now=self.now)
 
-    def stage(self, **values: float | str) -> None:
+    def stage(self, **values: Scalar) -> None:
         for name, value in (values or NEW).items():
             assert self.plc.stage(name, value)
 

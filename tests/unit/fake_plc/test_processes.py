@@ -23,6 +23,10 @@ def advance(subject: Machine, seconds: float, *, hold: bool = False) -> None:
         subject.step(0.5, START + timedelta(seconds=tick * 0.5), hold=hold)
 
 
+def mode_of(subject: Machine) -> Mode:
+    return subject.cycle.mode
+
+
 def until(subject: Machine, mode: Mode) -> None:
     for tick in range(2000):
         if subject.cycle.mode is mode:
@@ -80,21 +84,21 @@ def test_a_batch_runs_and_leaves_a_summary(kind: str) -> None:
 def test_a_held_machine_does_not_begin_a_batch() -> None:
     subject = machine("coater")
     advance(subject, 200, hold=True)
-    assert subject.cycle.mode is Mode.IDLE
+    assert mode_of(subject) is Mode.IDLE
     advance(subject, 1)
-    assert subject.cycle.mode is Mode.STARTING
+    assert mode_of(subject) is Mode.STARTING
 
 
 def test_start_stop_and_reset() -> None:
-    cycle = machine("coater").cycle
+    subject = machine("coater")
+    cycle = subject.cycle
     assert cycle.start()
-    cycle.step(0.5, hold=False)
-    assert cycle.mode is Mode.STARTING
+    advance(subject, 0.5)
+    assert mode_of(subject) is Mode.STARTING
     assert not cycle.start()
     assert cycle.stop()
-    for _ in range(400):
-        cycle.step(0.5, hold=False)
-    assert cycle.mode is Mode.IDLE
+    advance(subject, 200)
+    assert mode_of(subject) is Mode.IDLE
     cycle.fault()
     assert not cycle.stop()
     assert cycle.reset()
