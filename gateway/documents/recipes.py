@@ -13,7 +13,7 @@ from gateway.documents.recipe_documents import (
     RequirementsPart,
     SiteOverlayDocument,
 )
-from gateway.documents.source import Complaint, read_documents
+from gateway.documents.source import Complaint, Document, parse_documents, read_documents
 from gateway.documents.validation import check_kind, validate
 from gateway.errors import ConfigurationError
 from gateway.plant.equipment_class import TagType
@@ -43,7 +43,19 @@ def load_recipe(path: Path) -> list[MasterRecipe | SiteOverlay]:
         ConfigurationError: with every complaint, each `file:line: field: what is wrong; how to mend it`. No complaint
             repeats a recipe value.
     """
-    documents, complaints = read_documents(path)
+    return _load(*read_documents(path))
+
+
+def parse_recipes(text: str, filename: str) -> list[MasterRecipe | SiteOverlay]:
+    """The same for the text of a file that came another way, as over the HTTP API; complaints name `filename`.
+
+    Raises:
+        ConfigurationError: as `load_recipe`.
+    """
+    return _load(*parse_documents(text, filename))
+
+
+def _load(documents: Sequence[Document], complaints: list[Complaint]) -> list[MasterRecipe | SiteOverlay]:
     loaded: list[MasterRecipe | SiteOverlay] = []
     for document in documents:
         wrong = check_kind(document, ["MasterRecipe", "SiteOverlay"])

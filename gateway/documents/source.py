@@ -115,11 +115,21 @@ class _Stop(Exception):
 
 def read_documents(path: Path) -> tuple[list[Document], list[Complaint]]:
     """All documents of a YAML file that can be read, and what is wrong with the text itself. Never raises for bad content."""
-    file = str(path)
+    try:
+        text = _text(path)
+    except _Stop as stop:
+        return [], [Complaint(str(path), stop.line, "", stop.text)]
+    return parse_documents(text, str(path))
+
+
+def parse_documents(text: str, file: str) -> tuple[list[Document], list[Complaint]]:
+    """The same for text that came another way; `file` is the name complaints give."""
     complaints: list[Complaint] = []
     documents: list[Document] = []
     try:
-        for document in _Reader(file, _text(path), complaints).documents():
+        if len(text) > MAX_BYTES:
+            raise _too_large()
+        for document in _Reader(file, text, complaints).documents():
             documents.append(document)
     except _Stop as stop:
         complaints.append(Complaint(file, stop.line, "", stop.text))
@@ -131,6 +141,10 @@ def read_documents(path: Path) -> tuple[list[Document], list[Complaint]]:
     return documents, complaints
 
 
+def _too_large() -> _Stop:
+    return _Stop(1, f"larger than {MAX_BYTES // 1024 // 1024} MiB; divide it into several files")
+
+
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as stream:
@@ -138,7 +152,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise _Stop(1, f"cannot be read: {error.strerror or error}; check that the file exists and may be read") from error
     if len(raw) > MAX_BYTES:
-        raise _Stop(1, f"larger than {MAX_BYTES // 1024 // 1024} MiB; divide it into several files")
+        raise _too_large()
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

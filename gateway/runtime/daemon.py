@@ -29,6 +29,7 @@ from gateway.observability.notify import ServiceManager
 from gateway.opcua.equipment import UaDialer
 from gateway.opcua.pki import Pki, expiry_ns
 from gateway.plant.equipment_class import Plant
+from gateway.runtime.recipe_room import open_pushes
 from gateway.runtime.surroundings import SystemClock, read_secret
 from gateway.settings import Settings
 from gateway.store.sqlite.backup import backup
@@ -108,13 +109,16 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
         data = stack.enter_context(claim(settings.data_dir, ballast_bytes=settings.ballast_mb * 2**20))
         twin = await stack.enter_async_context(open_twin(data, clock))
         dialer = UaDialer(pki, read_secret, settings.connect_timeout_s)
+        pushes = await stack.enter_async_context(
+            open_pushes(data, dialer, clock, lambda: configuration.plant, settings.config_dir)
+        )
         mirror = await stack.enter_async_context(Mirror.start(configuration.plant, twin, dialer, clock))
         metrics = Metrics(
             version=version(),
             mirror=mirror,
             twin=twin,
             clock=clock,
-            pushes=dict,
+            pushes=pushes.outcomes,
             certificate_expires=lambda: expiry_ns(pki.own()) if pki.exists() else None,
         )
 
@@ -134,6 +138,7 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
             reload=lambda: configuration.reload(mirror),
             backup=copy,
             log_tail=logs.records,
+            pushes=pushes,
         )
         url = await stack.enter_async_context(serve(create_app(services), listening))
         await stack.enter_async_context(_background({"maintenance": _maintain(twin), "event loop": metrics.watch_event_loop()}))

@@ -64,7 +64,8 @@ def _free(base: int) -> bool:
 
 def _port_base() -> int:
     """Where the fake plant can listen: its usual ports, else a hundred that are free."""
-    for base in (_PORT_BASE, *range(20_000, 32_000, 100)):
+    bases: list[int] = [_PORT_BASE, *range(20_000, 32_000, 100)]
+    for base in bases:
         if _free(base):
             return base
     raise RequestRefused("no free ports for the fake plant on 127.0.0.1 between 20000 and 32000")
@@ -99,7 +100,7 @@ def _fake_plant(directory: Path, base: int, pki: Pki, seed: int, time_scale: flo
     command = [
         sys.executable,
         "-m",
-        "fake_plc.cli",
+        "fake_plc",
         "plant",
         "--port-base",
         str(base),
