@@ -75,10 +75,11 @@ def build_class(document: Document, part: EquipmentClassDocument) -> tuple[Equip
                 place = explicit[tag.path].at("path")
                 complaints.append(place.complain(f"'{tag.path}' comes with the recipe block by itself; remove it from 'tags'"))
             tags.setdefault(tag.path, tag)
-    known = {*tags, *written(document, "tags", "path")}
+    listed = written(document, "tags", "path")
+    known = {*tags, *listed}
     for field in ("batch", "state"):
         path = getattr(part, field)
-        if path is not None and path not in known:
+        if path is not None and path not in known and listed:
             complaints.append(part.at(field).complain(f"the class has no tag '{path}'; {did_you_mean(path, known)}"))
     built = EquipmentClass(
         part.name, part.version, part.description, tuple(tags.values()), batch=part.batch, state=part.state, recipe=block

@@ -23,6 +23,7 @@ from gateway.plant.equipment_class import TYPE_NAMES, TagType, parse_type
 from gateway.plant.hierarchy import is_name
 from gateway.plant.units import misspelt
 
+PARTIAL: Final = "partial"  #: validation context: faulty fields and entries have been taken out
 _DURATION: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)\Z")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _VERSION: Final = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\Z")
@@ -42,11 +43,17 @@ class Part(BaseModel):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _keep_place(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        part = handler(data)
-        if isinstance(data, Located):
-            part._place = data.place
+    def _keep_place(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if not isinstance(data, Located):
+            return handler(data)
+        part = handler({**cls.stand_ins(data.place), **data} if info.context == PARTIAL else data)
+        part._place = data.place
         return part
+
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        """Harmless values for required fields that were faulty, so that the rest of the part is still checked."""
+        return {}
 
     def at(self, *steps: str | int) -> Place:
         """The place of a field below this part, by the name it has in the file."""
@@ -132,7 +139,6 @@ def _version(value: Any) -> str:
     return str(value)
 
 
-PARTIAL: Final = "partial"  #: validation context: faulty entries have been taken out
 _T = TypeVar("_T")
 
 

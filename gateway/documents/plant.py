@@ -21,9 +21,9 @@ def load_plant(directory: Path) -> Plant:
     root = _plant(directory, complaints)
     classes, faulty = _classes(directory, complaints)
     publishing = root[1].mirror.publishing if root is not None else 0.5
-    sites = _sites(directory, Surroundings(directory, publishing, classes, faulty), complaints)
+    sites, unread = _sites(directory, Surroundings(directory, publishing, classes, faulty), complaints)
     if root is not None:
-        _check_mother(*root, sites, complaints)
+        _check_mother(*root, {*sites, *unread}, complaints)
     if complaints or root is None:
         raise ConfigurationError([str(complaint) for complaint in sorted(set(complaints))])
     part = root[1]
@@ -31,9 +31,12 @@ def load_plant(directory: Path) -> Plant:
     return Plant(part.enterprise, part.mother, mirror, classes, tuple(sites.values()))
 
 
-def _documents(path: Path, kind: str, complaints: list[Complaint]) -> list[Document]:
+def _documents(path: Path, kind: str, complaints: list[Complaint], unread: set[str]) -> list[Document]:
+    """The documents of a file. `unread` takes the file's name where it may hold more than could be read."""
     documents, found = read_documents(path)
     complaints += found
+    if found:
+        unread.add(path.stem)
     sound = []
     for document in documents:
         wrong = check_kind(document, [kind])
@@ -41,22 +44,25 @@ def _documents(path: Path, kind: str, complaints: list[Complaint]) -> list[Docum
             sound.append(document)
         else:
             complaints.append(wrong)
+            unread.add(path.stem)
     return sound
 
 
-def _folder(directory: Path, name: str, kind: str, complaints: list[Complaint]) -> list[Document]:
+def _folder(directory: Path, name: str, kind: str, complaints: list[Complaint]) -> tuple[list[Document], set[str]]:
+    """The documents of a folder, and the names of files that may hold more: what they are called is taken as existing."""
     folder = directory / name
     paths = sorted(path for path in folder.glob("*") if path.suffix in (".yaml", ".yml")) if folder.is_dir() else []
     if not paths:
         complaints.append(Complaint(str(folder), 1, "", f"no *.yaml file here; add one document of 'kind: {kind}' at least"))
-    return [document for path in paths for document in _documents(path, kind, complaints)]
+    unread: set[str] = set()
+    return [document for path in paths for document in _documents(path, kind, complaints, unread)], unread
 
 
 def _plant(directory: Path, complaints: list[Complaint]) -> tuple[Place, PlantDocument] | None:
     if not directory.is_dir():
         text = "no such directory; name the one that holds plant.yaml, classes/ and sites/"
         raise ConfigurationError([str(Complaint(str(directory), 1, "", text))])
-    documents = _documents(directory / "plant.yaml", "Plant", complaints)
+    documents = _documents(directory / "plant.yaml", "Plant", complaints, set())
     for extra in documents[1:]:
         complaints.append(Place(extra, ("kind",)).complain("a second Plant; a configuration has one, remove the other"))
     if not documents:
@@ -69,9 +75,9 @@ def _plant(directory: Path, complaints: list[Complaint]) -> tuple[Place, PlantDo
 def _classes(directory: Path, complaints: list[Complaint]) -> tuple[dict[str, EquipmentClass], frozenset[str]]:
     """Sound classes by name, and the names of those that are written down and faulty."""
     classes: dict[str, EquipmentClass] = {}
-    faulty: set[str] = set()
     first: dict[str, Place] = {}
-    for document in _folder(directory, "classes", "EquipmentClass", complaints):
+    documents, faulty = _folder(directory, "classes", "EquipmentClass", complaints)
+    for document in documents:
         name = document.data.get("class")
         part, found = validate(EquipmentClassDocument, document)
         if part is not None:
@@ -91,14 +97,16 @@ def _classes(directory: Path, complaints: list[Complaint]) -> tuple[dict[str, Eq
     return classes, frozenset(faulty)
 
 
-def _sites(directory: Path, around: Surroundings, complaints: list[Complaint]) -> dict[str, Site]:
-    """Sites by name, faulty ones included."""
+def _sites(directory: Path, around: Surroundings, complaints: list[Complaint]) -> tuple[dict[str, Site], set[str]]:
+    """Sites by name, faulty ones included, and names of sites that may exist in what could not be read."""
     sites: dict[str, Site] = {}
     first: dict[str, Place] = {}
-    for document in _folder(directory, "sites", "Site", complaints):
+    documents, unread = _folder(directory, "sites", "Site", complaints)
+    for document in documents:
         part, found = validate(SiteDocument, document)
         complaints += found
         if part is None:
+            unread.add(Path(document.file).stem)
             continue
         place = part.at("site")
         if part.site in first:
@@ -109,12 +117,11 @@ def _sites(directory: Path, around: Surroundings, complaints: list[Complaint]) -
         first[part.site] = place
         sites[part.site], across = build_site(document, part, around)
         complaints += across
-    return sites
+    return sites, unread
 
 
-def _check_mother(place: Place, part: PlantDocument, sites: dict[str, Site], complaints: list[Complaint]) -> None:
-    mother = sites.get(part.mother)
-    if mother is None:
+def _check_mother(place: Place, part: PlantDocument, sites: set[str], complaints: list[Complaint]) -> None:
+    if part.mother not in sites:
         text = f"no site '{part.mother}' in sites/; {did_you_mean(part.mother, sites)}"
         complaints.append(place.at("mother").complain(text))
 

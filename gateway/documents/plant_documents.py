@@ -21,6 +21,7 @@ from gateway.documents.fields import (
     Version,
     fault,
 )
+from gateway.documents.source import Place
 
 Handshake = Literal["method", "mailbox", "direct"]
 _POLICIES: Final = ("Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss")
@@ -44,6 +45,10 @@ class PlantDocument(Part):
     enterprise: Name = Field(description="Name of the enterprise (ISA-95).")
     mother: Name = Field(description="Name of the mother site.")
     mirror: MirrorPart = MirrorPart()
+
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"enterprise": "unknown"}
 
 
 class DeadbandPart(Part):
@@ -75,6 +80,10 @@ class TagPart(Part):
     optional: bool = Field(default=False, description="A site without the tag is reported, but it is not a fault.")
     guidance: Text | None = Field(default=None, description="What an operator should know or do about this tag.")
 
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"type": "Double"}
+
 
 def _writable(value: Any) -> Any:
     if value is False:
@@ -91,6 +100,10 @@ class RecipeParameterPart(Part):
     unit: Unit | None = Field(default=None, description="Unit of the value in the recipe and in the equipment.")
     range: RangePart | None = Field(default=None, description="What the equipment takes, in `unit`.")
     writable: Annotated[Literal[True], BeforeValidator(_writable)] = Field(default=True, description="May be left out.")
+
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"type": "Double"}
 
 
 class RecipeBlockPart(Part):
@@ -111,6 +124,10 @@ class EquipmentClassDocument(Part):
     batch: ClassPath | None = Field(default=None, description="Path of the tag that names the running batch.")
     state: ClassPath | None = Field(default=None, description="Path of the machine state tag.")
     recipe: RecipeBlockPart | None = None
+
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"version": "0.0.0", "description": "unknown", "tags": []}
 
 
 class SecurityPart(Part):
@@ -192,7 +209,9 @@ class LimitsPart(Part):
     max_nodes_per_translate: Annotated[int, Field(gt=0)] | None = None
 
 
-_CREDENTIALS_SCHEMA: Final = {"anyOf": [{"const": "anonymous"}, CredentialsPart.model_json_schema()]}
+def _allow_anonymous(schema: dict[str, Any]) -> None:
+    """Editors must accept what `_anonymous` accepts."""
+    schema["anyOf"] = [{"const": "anonymous"}, *(choice for choice in schema["anyOf"] if choice != {"type": "null"})]
 
 
 class EndpointPart(Part):
@@ -202,11 +221,17 @@ class EndpointPart(Part):
     url: Annotated[str, BeforeValidator(_url), WithJsonSchema({"type": "string", "pattern": "^opc\\.tcp://[^@]+$"})]
     security: SecurityPart = SecurityPart()
     credentials: Annotated[CredentialsPart | None, BeforeValidator(_anonymous)] = Field(
-        default=None, description="`anonymous`, or a user name with a password by reference."
+        default=None,
+        description="`anonymous`, or a user name with a password by reference.",
+        json_schema_extra=_allow_anonymous,
     )
     limits: LimitsPart = LimitsPart()
     publishing: Duration | None = Field(default=None, description="Publishing interval; the plant's default if left out.")
     enabled: bool = Field(default=True, description="false: known, but not connected to.")
+
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"url": "opc.tcp://unknown"}
 
 
 class RootPart(Part):
@@ -253,6 +278,10 @@ class EquipmentPart(Part):
     )
     tags: dict[ClassPath, MeasurePart] = Field(default={}, description="Tags this site measures otherwise, by class path.")
 
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"root": {"node": f"nsu=unknown;s={place.field}"}}
+
 
 class LinePart(Part):
     """A work centre (ISA-95)."""
@@ -276,3 +305,7 @@ class SiteDocument(Part):
     )
     endpoints: Filled[EndpointPart]
     lines: Filled[LinePart]
+
+    @classmethod
+    def stand_ins(cls, place: Place) -> dict[str, Any]:
+        return {"endpoints": [], "lines": []}

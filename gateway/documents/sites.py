@@ -58,7 +58,7 @@ def build_site(document: Document, part: SiteDocument, around: Surroundings) -> 
             if entry.name in names:
                 complaints.append(entry.at("name").complain(f"'{entry.name}' exists already on this line; choose another name"))
             names.add(entry.name)
-            if entry.endpoint not in known:
+            if known and entry.endpoint not in known:
                 text = f"the site has no endpoint '{entry.endpoint}'; {did_you_mean(entry.endpoint, known)}"
                 complaints.append(entry.at("endpoint").complain(text))
             root = RootNode(entry.root.namespace, entry.root.path, entry.root.node)

@@ -1,7 +1,7 @@
 """From a document to its model: every fault of every field, in plain words, with file, line and field.
 
-What is sound in a faulty document is kept where that is possible (a list loses its faulty entries), so that
-cross-checks find their faults in the same run.
+What is sound in a faulty document is kept where that is possible (a faulty field gives way to its default or a stand-in, a
+list loses its faulty entries), so that cross-checks find their faults in the same run.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +55,7 @@ def check_kind(document: Document, kinds: Sequence[str]) -> Complaint | None:
 
 
 def validate(model: type[M], document: Document) -> tuple[M | None, list[Complaint]]:
-    """The document as `model`, without its faulty entries; None when too little of it is sound. With every complaint."""
+    """The document as `model`, without faulty fields and entries; None when too little of it is sound. And every complaint."""
     data = document.data
     complaints: list[Complaint] = []
     while True:
@@ -65,6 +65,7 @@ def validate(model: type[M], document: Document) -> tuple[M | None, list[Complai
             errors = error.errors(include_url=False)
         if not complaints:
             complaints = [_complaint(model, document, item) for item in errors]
+            errors = [item for item in errors if item["type"] != "missing"]  # a stand-in may do
         data = _without(data, [_faulty(data, item) for item in errors])
         if data is None:
             return None, complaints

@@ -15,7 +15,7 @@ from gateway.errors import ConfigurationError
 from tests.unit.documents.sound_plant import FILES, write
 from tests.unit.documents.test_load_recipe import RECIPE
 
-FUZZ = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
     | st.sampled_from(["10s", "Double", "Float[]", "coater", "Process/CoatWeight", "Plant", "1.0.0", "degC", "anonymous", "None"])

@@ -183,9 +183,41 @@ def test_ten_faults_over_three_files_are_reported_at_once(tmp_path: Path) -> Non
     ]
 
 
-def test_a_faulty_class_is_not_complained_about_in_the_sites_that_use_it(tmp_path: Path) -> None:
-    found = plant_complaints(tmp_path, changed(C, "type: Enumeration", "type: Enum"))
-    assert [text.split(":")[0] for text in found] == [C]
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("type: Enumeration", "type: Enum"),
+        ("kind: EquipmentClass", "kind: EquipmentKlass"),
+        ("batch: Batch/Id", "\tbatch: Batch/Id"),
+        ("tags:", "tagz:"),
+    ],
+)
+def test_a_faulty_class_is_not_complained_about_in_the_sites_that_use_it(tmp_path: Path, old: str, new: str) -> None:
+    found = plant_complaints(tmp_path, changed(C, old, new))
+    assert {text.split(":")[0] for text in found} == {C}
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "field"), [(C, "tags:", "tagz:", "tags"), (S, "endpoints:", "endpointz:", "endpoints")]
+)
+def test_a_misspelt_list_is_not_complained_about_where_it_is_referred_to(
+    tmp_path: Path, file: str, old: str, new: str, field: str
+) -> None:
+    files = {**FILES, file: FILES[file].replace(f"\n{old}", f"\n{new}")}
+    assert sorted(text.split(": ")[1] for text in plant_complaints(tmp_path, files)) == [field, new[:-1]]
+
+
+def test_an_unreadable_mother_site_is_complained_about_once(tmp_path: Path) -> None:
+    (found,) = plant_complaints(tmp_path, changed(S, "site: wroclaw", "\tsite: wroclaw"))
+    assert found.startswith(f"{S}:2: a tab indents this line")
+
+
+def test_several_faults_of_one_entry_are_reported_at_once(tmp_path: Path) -> None:
+    start = WROCLAW.index("        class: coater")
+    site = WROCLAW[:start] + "        class: coatr\n        endpoint: plc\n        root: 7\n        handshake: mail\n"
+    assert [text.split(": ")[1] for text in plant_complaints(tmp_path, {**FILES, S: site})] == [
+        f"lines[0].equipment[0].{field}" for field in ("class", "endpoint", "root", "handshake")
+    ]
 
 
 def test_missing_places_are_named(tmp_path: Path) -> None:
