@@ -130,7 +130,7 @@ def _same_scalar(base: DataType, ours: object, theirs: object) -> bool:
 def to_json(type: TagType, value: WireValue) -> JsonValue:
     """The JSON form for digests and the ledger: what a JSON number cannot hold exactly is a string.
 
-    That is 64-bit integers and, in a snapshot of what equipment held, NaN and the infinities.
+    That is 64-bit integers and, in a snapshot of what equipment held, NaN and the infinities (as the bits of a double).
     """
     if isinstance(value, tuple):
         return [_scalar_to_json(type.base, item) for item in value]
@@ -138,9 +138,9 @@ def to_json(type: TagType, value: WireValue) -> JsonValue:
 
 
 def _scalar_to_json(base: DataType, value: WireScalar) -> WireScalar:
-    if base in _WIDE or (isinstance(value, float) and not math.isfinite(value)):
-        return str(value)
-    return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return struct.pack(">d", value).hex()
+    return str(value) if base in _WIDE else value
 
 
 def from_json(type: TagType, value: object) -> WireValue:
@@ -157,7 +157,10 @@ def from_json(type: TagType, value: object) -> WireValue:
 
 
 def _scalar_from_json(base: DataType, value: object) -> WireScalar:
-    if base in _FLOATS and isinstance(value, int | float | str) and not isinstance(value, bool):
+    if base in _FLOATS and isinstance(value, str):
+        bits: float = struct.unpack(">d", bytes.fromhex(value))[0]
+        return bits
+    if base in _FLOATS and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if base in _WIDE and isinstance(value, str):
         value = int(value)
@@ -177,6 +180,8 @@ def as_read(type: TagType, value: object) -> WireValue | None:
 def _scalar_as_read(base: DataType, value: object) -> WireScalar | None:
     if base in _FLOATS:
         return value if isinstance(value, float) else None
+    if isinstance(value, float):
+        return None
     try:
         return _cast_scalar(base, value)
     except ValueError:
