@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import diagnosis, tokens, twin
+from gateway.cli import commissioning, control, daemon, diagnosis, pki, recipe, tokens, twin
 from gateway.cli.exit_codes import exit_code_of
 from gateway.cli.output import error_console
 from gateway.errors import ConfigurationError, GatewayError
@@ -18,11 +18,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(twin.app, name="twin")
-app.add_typer(tokens.app, name="token")
-app.command("status")(diagnosis.status)
-app.command("why")(diagnosis.why)
-app.command("support-bundle")(diagnosis.support_bundle)
+_RUN, _LOOK, _PREPARE, _KEEP = "Run", "Look", "Prepare an endpoint", "Keep"
+app.command("demo", rich_help_panel=_RUN)(daemon.demo)
+app.command("run", rich_help_panel=_RUN)(daemon.run)
+app.command("reload", rich_help_panel=_RUN)(control.reload)
+app.command("status", rich_help_panel=_LOOK)(diagnosis.status)
+app.add_typer(twin.app, name="twin", rich_help_panel=_LOOK)
+app.command("why", rich_help_panel=_LOOK)(diagnosis.why)
+app.command("support-bundle", rich_help_panel=_LOOK)(diagnosis.support_bundle)
+app.add_typer(recipe.app, name="recipe", rich_help_panel="Recipes")
+app.command("check", rich_help_panel=_PREPARE)(commissioning.check)
+app.command("probe", rich_help_panel=_PREPARE)(commissioning.probe)
+app.command("browse", rich_help_panel=_PREPARE)(commissioning.browse)
+app.add_typer(pki.app, name="pki", rich_help_panel=_PREPARE)
+app.add_typer(tokens.app, name="token", rich_help_panel=_KEEP)
+app.command("backup", rich_help_panel=_KEEP)(control.backup)
+app.command("restore", rich_help_panel=_KEEP)(control.restore)
 
 
 def _version(wanted: bool) -> None:

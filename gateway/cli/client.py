@@ -24,17 +24,13 @@ USUAL_PLACES: Final = (Path("demo-data"), Path("data"))
 class Client:
     """Asks one daemon. Every method raises GatewayUnreachable or GatewayAnswer when there is no good answer."""
 
-    def __init__(
-        self, url: str, token: str | None, *, transport: httpx.BaseTransport | None = None, timeout_s: float = 30.0
-    ) -> None:
+    def __init__(self, url: str, token: str | None, timeout_s: float) -> None:
         self.url = url.rstrip("/")
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             # A proxy from the environment must not stand between us and a daemon on this machine.
             local = urlsplit(self.url).hostname in {"localhost", "127.0.0.1", "::1"}
-            self._http = httpx.Client(
-                base_url=self.url, headers=headers, timeout=timeout_s, transport=transport, trust_env=not local
-            )
+            self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s, trust_env=not local)
         except (httpx.InvalidURL, ValueError) as error:
             raise GatewayUnreachable(f"'{url}' is no address of a gateway: write it as http://HOST:PORT") from error
 
@@ -70,7 +66,7 @@ class Client:
         raise _answer(response)
 
 
-def connect(url: str | None, data_dir: Path | None, token_file: Path | None) -> Client:
+def connect(url: str | None, data_dir: Path | None, token_file: Path | None, *, timeout_s: float = 30.0) -> Client:
     """The client for the daemon that the options name, or that runs in the data directory, or in a usual place here.
 
     Raises:
@@ -85,7 +81,7 @@ def connect(url: str | None, data_dir: Path | None, token_file: Path | None) -> 
         token = _read_token(token_file)
     elif token is None and directory is not None and (directory / TOKEN_FILE).exists():
         token = _read_token(directory / TOKEN_FILE)
-    return Client(url, token)
+    return Client(url, token, timeout_s)
 
 
 @contextmanager

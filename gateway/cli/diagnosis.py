@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.client import Client, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import age_text, console, print_json, say, status_text, styled, table, value_text
+from gateway.cli.output import age_text, console, endpoints_table, error_console, print_json, say, status_text, table, value_text
 from gateway.errors import RequestRefused
 
 
@@ -28,8 +27,7 @@ def status(
     """Endpoints: state, cause and cure, items and the loss account. Exit code 1 when one is not connected."""
     with connect(url, data_dir, token_file) as client:
         if watch and not as_json and sys.stdout.isatty():
-            watch_endpoints(client, pattern)
-            return
+            _watch(client, pattern)
         document = client.get("/endpoints", pattern=pattern)
     if as_json:
         print_json(document)
@@ -41,34 +39,12 @@ def status(
         raise typer.Exit(ExitCode.NEGATIVE)
 
 
-def watch_endpoints(client: Client, pattern: str = "", *, deadline: float | None = None) -> None:
-    """A live table of endpoints, until Ctrl-C or `deadline` (of time.monotonic)."""
+def _watch(client: Client, pattern: str) -> None:
+    """A live table of endpoints, until Ctrl-C."""
     with Live(console=console(), auto_refresh=False) as live:
-        while deadline is None or time.monotonic() < deadline:
+        while True:
             live.update(endpoints_table(client.get("/endpoints", pattern=pattern)), refresh=True)
             time.sleep(1.0)
-
-
-def endpoints_table(document: dict[str, Any]) -> Table:
-    """Endpoints as a table."""
-    made = table(
-        ["endpoint", "state", ("items", "right"), ("received", "right"), ("stored", "right"), ("rejected", "right"),
-         ("in flight", "right"), ("gaps", "right"), ("heard", "right"), "cause and cure"]
-    )  # fmt: skip
-    for endpoint in document["endpoints"]:
-        made.add_row(
-            f"{endpoint['site']}/{endpoint['endpoint']}",
-            styled(endpoint["state"]),
-            f"{endpoint['items_good']}/{endpoint['items_expected']}",
-            str(endpoint["received"]),
-            str(endpoint["stored"]),
-            str(sum(endpoint["rejected"].values())),
-            str(endpoint["in_flight"]),
-            f"{endpoint['gap_seconds']:.1f} s",
-            age_text(document["now_ns"], endpoint["last_heard_ns"]),
-            Text(endpoint["reason"]),
-        )
-    return made
 
 
 def why(
@@ -136,7 +112,7 @@ def support_bundle(
     target = out or Path(f"support-{line.strip('/').replace('/', '_')}.zip")
     if target.exists():
         raise RequestRefused(f"{target} exists: choose a new file with --out")
-    with connect(url, data_dir, token_file) as client, console().status("gathering"):
+    with connect(url, data_dir, token_file) as client, error_console().status("gathering"):
         content = client.download("/support-bundle", line=line, around=around, minutes=minutes)
     target.write_bytes(content)
     if as_json:

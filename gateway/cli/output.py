@@ -95,3 +95,25 @@ def status_text(status: Mapping[str, Any]) -> Text:
     """A status by name, in its severity's colour."""
     suffix = " +overflow" if status["overflow"] else ""
     return styled(str(status["name"]) + suffix, str(status["severity"]))
+
+
+def endpoints_table(document: dict[str, Any]) -> Table:
+    """Endpoints as a table."""
+    made = table(
+        ["endpoint", "state", ("items", "right"), ("received", "right"), ("stored", "right"), ("rejected", "right"),
+         ("in flight", "right"), ("gaps", "right"), ("heard", "right"), "cause and cure"]
+    )  # fmt: skip
+    for endpoint in document["endpoints"]:
+        made.add_row(
+            f"{endpoint['site']}/{endpoint['endpoint']}",
+            styled(endpoint["state"]),
+            f"{endpoint['items_good']}/{endpoint['items_expected']}",
+            str(endpoint["received"]),
+            str(endpoint["stored"]),
+            str(sum(endpoint["rejected"].values())),
+            str(endpoint["in_flight"]),
+            f"{endpoint['gap_seconds']:.1f} s",
+            age_text(document["now_ns"], endpoint["last_heard_ns"]),
+            Text(endpoint["reason"]),
+        )
+    return made

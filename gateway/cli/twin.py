@@ -14,7 +14,7 @@ from rich.text import Text
 from gateway.cli.client import Client, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import age_text, console, print_json, say, status_text, styled, table, value_text, warn
+from gateway.cli.output import age_text, console, error_console, print_json, say, status_text, styled, table, value_text, warn
 
 app = typer.Typer(help="The twin: current values, history, the past.", no_args_is_help=True)
 Pattern = Annotated[
@@ -113,7 +113,7 @@ def gaps(
 @app.command()
 def verify(as_json: Json = False, url: Url = None, data_dir: DataDir = None, token_file: TokenFile = None) -> None:
     """Recount the history against the loss account and check every block. Exit code 1 when something is wrong."""
-    with connect(url, data_dir, token_file) as client, console().status("recounting"):
+    with connect(url, data_dir, token_file) as client, error_console().status("recounting"):
         document = client.get("/twin/verify")
     if as_json:
         print_json(document)

@@ -319,7 +319,7 @@ class PaperPushes:
         if id > len(self.submitted):
             raise NotFound(f"There is no push {id}.")
         self.looks += 1
-        states = ["Planned", "Leased", "CommitSent", self.ends.value][: self.looks + 1]
+        states = ["Planned", "Leased", "CommitSent", self.ends.value][: max(1, self.looks + 1)]
         held = {"coat_speed": 42.0} if values else {}
         steps = [Step(id, n, NOW + n * SECOND, 1, state, values=held) for n, state in enumerate(states)]
         return PushStatus(self._push(id, states[-1]), steps)
@@ -375,7 +375,7 @@ class Paper:
 
     async def _backup(self, target: Path) -> Mapping[str, Any]:
         self.backups.append(target)
-        return {"target": str(target)}
+        return {"format": 1, "finished": "2027-01-15T08:00:00Z", "files": [{"name": "twin.db", "bytes": 9, "sha256": "0" * 64}]}
 
     def services(self) -> Services:
         """What `create_app` needs."""

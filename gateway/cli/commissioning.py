@@ -1,0 +1,215 @@
+"""`gateway check`, `probe`, `browse`: before an endpoint is mirrored. Nothing is written to any equipment."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.text import Text
+
+from gateway.cli.exit_codes import ExitCode
+from gateway.cli.options import ConfigDir, Json
+from gateway.cli.output import console, error_console, print_json, say, styled, table
+from gateway.errors import ConfigurationError, RequestRefused
+
+if TYPE_CHECKING:
+    from gateway.plant.equipment_class import Endpoint, Plant
+
+_DEFAULT_CONFIG = Path("config")
+_Server = Annotated[str, typer.Argument(metavar="ENDPOINT", help="opc.tcp://HOST:PORT, or site/endpoint of the configuration.")]
+_Config = Annotated[
+    Path | None, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG_DIR", help="The configuration that names the endpoint.")
+]
+_DataDir = Annotated[Path | None, typer.Option(help="The data directory with our certificates [GATEWAY_DATA_DIR; data].")]
+_PkiDir = Annotated[Path | None, typer.Option(help="Our certificates, where they are elsewhere [GATEWAY_PKI_DIR].")]
+_Policy = Annotated[str | None, typer.Option(help="Security policy, such as Basic256Sha256 or None.")]
+_Mode = Annotated[str | None, typer.Option(help="Security mode: SignAndEncrypt, Sign or None.")]
+_User = Annotated[str | None, typer.Option(help="User name; default: the configuration's, or anonymous.")]
+_PasswordEnv = Annotated[str | None, typer.Option(help="The environment variable that holds the user's password.")]
+#: What `check` counts, in words.
+_COUNTED: Final = (
+    ("sites", "sites"), ("endpoints", "endpoints"), ("equipment", "pieces of equipment"), ("tags", "tags"),
+    ("recipe_files", "recipe and overlay files"),
+)  # fmt: skip
+_Timeout = Annotated[float, typer.Option(min=0.5, max=120, help="Seconds for one request.")]
+
+
+def check(
+    config: ConfigDir = _DEFAULT_CONFIG,
+    online: Annotated[
+        bool, typer.Option("--online", help="Also open a session with every endpoint and look for every node.")
+    ] = False,
+    data_dir: _DataDir = None,
+    pki_dir: _PkiDir = None,
+    timeout: _Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Check the configuration: every fault of every file at once, without a network; --online also against the equipment.
+
+    Exit code 5 when a file is faulty, 1 when equipment cannot be reached or does not conform.
+    """
+    plant, recipes = _load(config)
+    document: dict[str, Any] = {
+        "sites": len(plant.sites),
+        "endpoints": len(plant.endpoints()),
+        "equipment": len(plant.equipment()),
+        "tags": sum(len(item.equipment_class.tags) for item in plant.equipment()),
+        "recipe_files": recipes,
+    }
+    bad = False
+    if online:
+        from gateway.runtime.tools import check_online  # noqa: PLC0415 -- OPC UA is slow to import
+
+        with error_console().status(f"asking {len(plant.endpoints())} endpoints"):
+            checks = check_online(config, _pki(data_dir, pki_dir), timeout)
+        document["online"] = [asdict(item) for item in checks]
+        bad = any(item.problem or any(finding.severity == "fault" for finding in item.findings) for item in checks)
+    if as_json:
+        print_json(document)
+    else:
+        _print_check(document)
+    if bad:
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _load(config: Path) -> "tuple[Plant, int]":
+    """The plant, and how many recipe and overlay files there are; the complaints of all files at once."""
+    from gateway.documents import load_plant, load_recipe  # noqa: PLC0415 -- pydantic is slow to import
+
+    complaints: list[str] = []
+    plant = None
+    try:
+        plant = load_plant(config)
+    except ConfigurationError as error:
+        complaints += error.complaints
+    files = [file for folder in ("recipes", "overlays") for file in sorted((config / folder).glob("*.yaml"))]
+    for file in files:
+        try:
+            load_recipe(file)
+        except ConfigurationError as error:
+            complaints += error.complaints
+    if complaints or plant is None:
+        raise ConfigurationError(complaints)
+    return plant, len(files)
+
+
+def _print_check(document: dict[str, Any]) -> None:
+    out = console()
+    for checked in document.get("online", ()):
+        state = styled("no session", "bad") if checked["problem"] else styled("session", "good")
+        words = Text.assemble(checked["endpoint"], " ", state, f", {checked['items']} tags {checked['problem']}")
+        out.print(words, soft_wrap=True)
+        for finding in checked["findings"]:
+            severity = styled(finding["severity"], "bad" if finding["severity"] == "fault" else "uncertain")
+            cure = f" → {finding['cure']}" if finding["cure"] else ""
+            words = Text.assemble("  ", severity, f" {finding['equipment']}/{finding['tag']}: {finding['problem']}{cure}")
+            out.print(words, soft_wrap=True)
+    counted = ", ".join(f"{document[key]} {words}" for key, words in _COUNTED)
+    say(f"The files are sound: {counted}.")
+
+
+def probe(
+    server: _Server,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the suggested site file here (a new file).")] = None,
+    config: _Config = None,
+    data_dir: _DataDir = None,
+    pki_dir: _PkiDir = None,
+    policy: _Policy = None,
+    mode: _Mode = None,
+    user: _User = None,
+    password_env: _PasswordEnv = None,
+    timeout: _Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """What a server offers: security, operation limits, filters, history; and a site file to begin with.
+
+    Exit code 1 when it answers but no session could be opened, 3 when it does not answer.
+    """
+    from gateway.runtime.tools import probe_endpoint  # noqa: PLC0415 -- OPC UA is slow to import
+
+    if out is not None and out.exists():
+        raise RequestRefused(f"{out} exists: choose a new file")
+    endpoint = _endpoint(server, config, policy=policy, mode=mode, user=user, password_env=password_env)
+    with error_console().status(f"asking {endpoint.url}"):
+        document = asdict(probe_endpoint(endpoint, _pki(data_dir, pki_dir), timeout))
+    if out is not None:
+        out.write_text(document["site_file"], "utf-8")
+    if as_json:
+        print_json(document)
+    else:
+        _print_probe(document, out)
+    if document["problem"]:
+        raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _print_probe(document: dict[str, Any], out: Path | None) -> None:
+    made = table(["policy", "mode", "users", "certificate (SHA-256)", "we can"])
+    for offer in document["offers"]:
+        can = styled("yes", "good") if offer["supported"] else styled("no", "bad")
+        made.add_row(offer["policy"], offer["mode"], ", ".join(offer["users"]), offer["fingerprint"], can)
+    console().print(made)
+    facts = document["facts"]
+    if facts is None:
+        console().print(styled(f"No session: {document['problem']}", "bad"), soft_wrap=True)
+    else:
+        say(f"product {facts['product']} {facts['software_version']}".rstrip())
+        limits = table(["operation limit", ("the server says", "right")])
+        for name, value in facts["limits"].items():
+            limits.add_row(name.replace("_", " "), "none" if value is None else str(value))
+        console().print(limits)
+        for kind, taken in document["filters"].items():
+            say(f"{kind} deadband: {'nothing to try it on' if taken is None else 'taken' if taken else 'refused'}")
+        say(f"history: {'kept for some variables' if document['history'] else 'none found'}")
+        if facts["clock_offset_s"] is not None:
+            say(f"clock: {facts['clock_offset_s']:+.3f} s against ours")
+    if out is None:
+        say("\nA site file to begin with:\n")
+        say(document["site_file"])
+    else:
+        say(f"A site file to begin with is in {out}.")
+
+
+def browse(
+    server: _Server,
+    below: Annotated[str | None, typer.Option(help="NodeId to begin at, 'nsu=URI;s=…'; default: Objects.")] = None,
+    depth: Annotated[int, typer.Option(min=1, max=20, help="How many levels down.")] = 3,
+    config: _Config = None,
+    data_dir: _DataDir = None,
+    pki_dir: _PkiDir = None,
+    policy: _Policy = None,
+    mode: _Mode = None,
+    user: _User = None,
+    password_env: _PasswordEnv = None,
+    timeout: _Timeout = 10.0,
+    as_json: Json = False,
+) -> None:
+    """The address space of a server as a tree, with types and NodeIds as site files need them."""
+    from gateway.runtime.tools import browse_endpoint  # noqa: PLC0415 -- OPC UA is slow to import
+
+    endpoint = _endpoint(server, config, policy=policy, mode=mode, user=user, password_env=password_env)
+    with error_console().status(f"browsing {endpoint.url}"):
+        nodes = browse_endpoint(endpoint, _pki(data_dir, pki_dir), below, depth, timeout)
+    if as_json:
+        print_json([asdict(node) for node in nodes])
+        return
+    made = table(["name", "kind", "type", "node"])
+    for node in nodes:
+        made.add_row(Text("  " * node.depth + node.name), node.kind, node.type, Text(node.node))
+    console().print(made)
+
+
+def _endpoint(
+    server: str, config: Path | None, *, policy: str | None, mode: str | None, user: str | None, password_env: str | None
+) -> "Endpoint":
+    from gateway.runtime.tools import configured_endpoint, with_access  # noqa: PLC0415 -- OPC UA is slow to import
+
+    if config is None and (_DEFAULT_CONFIG / "plant.yaml").exists():
+        config = _DEFAULT_CONFIG
+    endpoint = configured_endpoint(server, config)
+    return with_access(endpoint, policy=policy, mode=mode, user=user, password_env=password_env)
+
+
+def _pki(data_dir: Path | None, pki_dir: Path | None) -> Path:
+    from gateway.runtime.daemon import read_settings  # noqa: PLC0415 -- everything is slow to import
+
+    return read_settings({"data_dir": data_dir, "pki_dir": pki_dir}).pki

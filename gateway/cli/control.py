@@ -1,0 +1,75 @@
+"""`gateway reload`, `backup`, `restore`: acts on a running daemon, or on the data directory of one that is stopped."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.client import connect
+from gateway.cli.options import DataDir, Json, TokenFile, Url
+from gateway.cli.output import console, error_console, print_json, say, table
+from gateway.errors import RequestRefused
+
+
+def reload(as_json: Json = False, url: Url = None, data_dir: DataDir = None, token_file: TokenFile = None) -> None:
+    """Have the gateway read its configuration again. Unchanged endpoints go on undisturbed; faulty files change nothing."""
+    with connect(url, data_dir, token_file) as client:
+        document = client.post("/reload")
+    if as_json:
+        print_json(document)
+        return
+    for what, keys in document.items():
+        if what == "kept":
+            say(f"kept: {len(keys)} endpoints")
+        elif keys:
+            say(f"{what}: {', '.join(keys)}")
+
+
+def backup(
+    target: Annotated[Path, typer.Argument(help="A new directory, on the gateway's machine.")],
+    offline: Annotated[bool, typer.Option("--offline", help="Copy --data-dir itself; for a gateway that does not run.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Copy the twin and the ledger, live, into a new directory with a manifest."""
+    if offline:
+        from gateway.store.sqlite.backup import backup as copy  # noqa: PLC0415 -- the store is slow to import
+
+        if data_dir is None:
+            raise RequestRefused("--offline needs the data directory: give it with --data-dir")
+        with error_console().status("copying"):
+            document: dict[str, Any] = asdict(asyncio.run(copy(data_dir, target)))
+    else:
+        with connect(url, data_dir, token_file, timeout_s=3600.0) as client, error_console().status("copying"):
+            document = client.post("/backup", {"target": str(target.absolute())})
+    _print_manifest(document, f"The backup is in {target}.", as_json=as_json)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(help="A directory that 'gateway backup' made.")],
+    data_dir: Annotated[
+        Path, typer.Option("--data-dir", envvar="GATEWAY_DATA_DIR", help="A data directory without twin and ledger.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Put a backup into an empty data directory, checked against its manifest. No gateway may run on it."""
+    from gateway.store.sqlite.backup import restore as put_back  # noqa: PLC0415 -- the store is slow to import
+
+    with error_console().status("restoring"):
+        document = asdict(asyncio.run(put_back(source, data_dir)))
+    _print_manifest(document, f"{data_dir} holds the twin and the ledger of {document['finished']}.", as_json=as_json)
+
+
+def _print_manifest(document: dict[str, Any], done: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+        return
+    made = table(["file", ("bytes", "right"), "sha256"])
+    for file in document["files"]:
+        made.add_row(file["name"], str(file["bytes"]), file["sha256"])
+    console().print(made)
+    say(done)

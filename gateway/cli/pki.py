@@ -1,0 +1,84 @@
+"""`gateway pki`: our certificate, and the servers we trust, each by an explicit act."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.api.times import iso
+from gateway.cli.options import Json
+from gateway.cli.output import console, duration_text, print_json, say, styled, table
+
+if TYPE_CHECKING:
+    from gateway.opcua.pki import CertificateFacts
+
+app = typer.Typer(help="Certificates: ours, and those of the servers we trust.", no_args_is_help=True)
+_DataDir = Annotated[Path | None, typer.Option(help="The gateway's data directory [GATEWAY_DATA_DIR; data].")]
+_PkiDir = Annotated[Path | None, typer.Option(help="The certificates, where they are elsewhere [GATEWAY_PKI_DIR].")]
+
+
+@app.command()
+def init(
+    host: Annotated[str | None, typer.Option(help="Host name in the certificate; default: this machine's.")] = None,
+    data_dir: _DataDir = None,
+    pki_dir: _PkiDir = None,
+    as_json: Json = False,
+) -> None:
+    """Make our certificate and key. Every server must then be told to trust the certificate."""
+    from gateway.runtime.tools import pki_init  # noqa: PLC0415 -- OPC UA is slow to import
+
+    _print(pki_init(_directory(data_dir, pki_dir), host), as_json=as_json)
+
+
+@app.command("list")
+def list_(data_dir: _DataDir = None, pki_dir: _PkiDir = None, as_json: Json = False) -> None:
+    """All certificates: ours, those we trust, and those that servers showed and nobody has trusted yet."""
+    from gateway.runtime.tools import pki_list  # noqa: PLC0415 -- OPC UA is slow to import
+
+    _print(pki_list(_directory(data_dir, pki_dir)), as_json=as_json)
+
+
+@app.command()
+def trust(
+    what: Annotated[str, typer.Argument(help="site/endpoint of a rejected certificate, or a certificate file (DER or PEM).")],
+    data_dir: _DataDir = None,
+    pki_dir: _PkiDir = None,
+    as_json: Json = False,
+) -> None:
+    """Trust a server's certificate. Compare its fingerprint with the one the server's owner tells you, not over the same wire."""
+    from gateway.runtime.tools import pki_trust  # noqa: PLC0415 -- OPC UA is slow to import
+
+    _print([pki_trust(_directory(data_dir, pki_dir), what)], as_json=as_json)
+
+
+@app.command()
+def renew(data_dir: _DataDir = None, pki_dir: _PkiDir = None, as_json: Json = False) -> None:
+    """Replace our certificate and key, keeping the old ones beside. Every server must then trust the new one."""
+    from gateway.runtime.tools import pki_renew  # noqa: PLC0415 -- OPC UA is slow to import
+
+    _print(pki_renew(_directory(data_dir, pki_dir)), as_json=as_json)
+
+
+def _directory(data_dir: Path | None, pki_dir: Path | None) -> Path:
+    from gateway.runtime.daemon import read_settings  # noqa: PLC0415 -- everything is slow to import
+
+    return read_settings({"data_dir": data_dir, "pki_dir": pki_dir}).pki
+
+
+def _print(certificates: "Sequence[CertificateFacts]", *, as_json: bool) -> None:
+    if as_json:
+        print_json([{**asdict(item), "expires": iso(item.expires), "expires_ns": item.expires} for item in certificates])
+        return
+    if not certificates:
+        say("No certificates; make ours with 'gateway pki init'.")
+        return
+    made = table(["role", "file", "subject", "application", "SHA-256", "expires"])
+    for item in certificates:
+        left = (item.expires - time.time_ns()) / 1e9
+        expiry = f"{iso(item.expires)[:10]} ({duration_text(left)} left)" if left > 0 else f"{iso(item.expires)[:10]} (expired)"
+        severity = "good" if left > 30 * 86_400 else "uncertain" if left > 0 else "bad"
+        made.add_row(item.role, item.file, item.subject, item.application_uri, item.fingerprint, styled(expiry, severity))
+    console().print(made)
