@@ -136,7 +136,8 @@ def _to_bits(values: NDArray[np.float64], size: int) -> NDArray[np.uint64]:
 
 def _as_decimals(bits: NDArray[np.uint64], size: int) -> tuple[int, NDArray[np.int64]] | None:
     """(decimals, integers) where every number is, bit by bit, integer / 10^decimals. Sensors with a resolution give such."""
-    values = bits.view("<f8") if size == 8 else bits.astype("<u4").view("<f4").astype("<f8")
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        values = bits.view("<f8") if size == 8 else bits.astype("<u4").view("<f4").astype("<f8")
     for decimals in range(_DECIMALS_TRIED):
         # A few values show in most cases that it is not so; only then is the whole column tried.
         if _scaled(values[:32], bits[:32], size, decimals) is not None:
