@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from fake_plc.endpoint import Endpoint
 from fake_plc.errors import EndpointRefused, FakePlcRefused, FaultRefused
 
 MAX_LINE = 1 << 16
-MAX_PATH = 100
-"""Bytes of a unix socket's path: the system's limit is 108."""
+DESCRIPTORS = Path("/proc/self/fd")
 
 
 class ControlChannel:
@@ -28,13 +28,12 @@ class ControlChannel:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen. EndpointRefused if the path cannot be a socket or another process serves it."""
-        if len(os.fsencode(self.path)) > MAX_PATH:
-            raise EndpointRefused(f"control socket {self.path}: path is too long for a socket; choose a shorter --control")
+        """Listen. EndpointRefused if the path cannot be a socket."""
         await asyncio.to_thread(_make_room, self.path)
         mask = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self.path, limit=MAX_LINE)
+            with _short(self.path) as path:
+                self._server = await asyncio.start_unix_server(self._serve, path, limit=MAX_LINE)
         except OSError as error:
             raise EndpointRefused(f"control socket {self.path}: {error.strerror}; choose another --control") from error
         finally:
@@ -78,6 +77,19 @@ class ControlChannel:
         raise FaultRefused(f"{'several endpoints are' if fitting else 'no endpoint is'} called '{name}'; say one of {listed}")
 
 
+@contextmanager
+def _short(path: Path) -> Iterator[Path]:
+    """A name of ``path`` that fits a socket address (108 bytes) however deep its directory is; OSError if there is none."""
+    if not DESCRIPTORS.is_dir():
+        yield path
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield DESCRIPTORS / str(directory) / path.name
+    finally:
+        os.close(directory)
+
+
 def _make_room(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_socket():
@@ -88,7 +100,8 @@ async def send(path: Path, endpoint: str, fault: str, arguments: Mapping[str, ob
     """Ask the process behind ``path`` for a fault and return its answer. FaultRefused if it refuses or is not there."""
     request = {"endpoint": endpoint, "fault": fault, "arguments": dict(arguments)}
     try:
-        reader, writer = await asyncio.open_unix_connection(path)
+        with _short(path) as name:
+            reader, writer = await asyncio.open_unix_connection(name)
     except OSError as error:
         raise FaultRefused(f"no fake plant answers at {path} ({error.strerror}); start it, or name its --control") from error
     try:

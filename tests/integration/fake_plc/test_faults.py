@@ -242,7 +242,8 @@ async def test_every_fault_is_a_method(lab: Lab) -> None:
 
 async def test_the_control_channel_works_while_the_endpoint_is_silent(lab: Lab) -> None:
     async with lab.running(SPEC) as endpoint:
-        channel = ControlChannel(lab.pki / "c.sock", {SPEC.key: endpoint})
+        deep = lab.pki / ("a-directory-whose-name-is-longer-than-what-fits-" * 3)
+        channel = ControlChannel(deep / "c.sock", {SPEC.key: endpoint})
         await channel.start()
         try:
             assert channel.path.stat().st_mode & 0o777 == 0o600
