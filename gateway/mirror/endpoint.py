@@ -100,6 +100,7 @@ class EndpointMirror:
         self._learned = learned
         self._backoff = Backoff()
         self._unmet: list[str] = []
+        self._began = 0
         self._timed = [
             (row, item.tag.max_silence_s * 1e9) for row, item in enumerate(items) if item.tag.max_silence_s is not None
         ]
@@ -172,6 +173,7 @@ class EndpointMirror:
             async with self._connecting:
                 session = await stack.enter_async_context(self._dialer.dial(self.endpoint))
             self.tally.sessions += 1
+            self._began = self.clock.now()
             self.tally.reconnects += self.tally.sessions > 1
             self.facts = session.facts
             requests = await self._find_items(session)
@@ -252,9 +254,11 @@ class EndpointMirror:
 
     def late_items(self, now: int) -> list[str]:
         """Items that declare `max_silence` and have been silent for longer."""
-        last = self.intake.table.last_received
+        last, began = self.intake.table.last_received, self._began  # a new session reports everything once: give it the time
         return [
-            self.items[row].path for row, limit_ns in self._timed if self.fates[row].accepted and 0 < last[row] < now - limit_ns
+            self.items[row].path
+            for row, limit_ns in self._timed
+            if self.fates[row].accepted and max(int(last[row]), began) < now - limit_ns
         ]
 
     async def _watch(self, session: MirrorSession, feed: Feed) -> None:
