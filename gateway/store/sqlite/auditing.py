@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gateway.errors import StoreUnreadable
 from gateway.store.rows import Rows, unpack
 from gateway.store.segment import open_block, receive_times
-from gateway.store.sqlite.reading import Reader, with_crc
+from gateway.store.sqlite.reading import Reader, sound
 
 
 async def verify(reader: Reader, connection: aiosqlite.Connection) -> list[str]:
@@ -52,20 +52,20 @@ class _Recount:
 
     def log(self, reader: Reader, id: int, kind: int, count: int, crc: int, data: bytes) -> list[str]:
         try:
-            with_crc(reader.path, f"batch {id} of the log", crc, data)
-            self._add(self.log_rows, unpack(kind, count, data))
-        except (StoreUnreadable, ValueError) as error:
-            return [f"batch {id} of the log cannot be read: {error}"]
+            with sound(reader.path, f"batch {id} of the log", crc, data):
+                self._add(self.log_rows, unpack(kind, count, data))
+        except StoreUnreadable as error:
+            return [str(error)]
         return []
 
     def segment(
         self, reader: Reader, id: int, extent: tuple[int, int, int], crc: int, received: bytes, blocks: list[Any]
     ) -> list[str]:
         try:
-            with_crc(reader.path, f"the receive times of segment {id}", crc, received)
-            times = receive_times(received)
-        except (StoreUnreadable, ValueError) as error:
-            return [f"segment {id} cannot be read: {error}"]
+            with sound(reader.path, f"segment {id} (its receive times)", crc, received):
+                times = receive_times(received)
+        except StoreUnreadable as error:
+            return [str(error)]
         findings = [finding for block in blocks for finding in self._block(reader, times, *block)]
         found = (
             sum(block[2] for block in blocks),
@@ -79,11 +79,11 @@ class _Recount:
     def _block(self, reader: Reader, times: NDArray[np.int64], id: int, kind: int, count: int, *index: Any) -> list[str]:
         *extent, crc, data = index
         try:
-            with_crc(reader.path, f"block {id}", crc, data)
-            rows = open_block(kind, count, data, times)
-            self._add(self.block_rows, rows)
-        except (StoreUnreadable, ValueError) as error:
-            return [f"block {id} cannot be read: {error}"]
+            with sound(reader.path, f"block {id}", crc, data):
+                rows = open_block(kind, count, data, times)
+                self._add(self.block_rows, rows)
+        except StoreUnreadable as error:
+            return [str(error)]
         found = [int(rows.tag[0]), int(rows.tag[-1]), int(rows.source.min()), int(rows.source.max())]
         return [] if found == extent else [f"block {id} is indexed as (tags, times) {extent} and holds {found}"]
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -147,29 +148,36 @@ class Reader:
         return {row[0]: row[1:] for row in await self.rows(name, json.dumps(wanted))} if wanted else {}
 
     def _received(self, id: int, crc: int, data: bytes) -> NDArray[np.int64]:
-        with_crc(self.path, f"the receive times of segment {id}", crc, data)
-        return receive_times(data)
+        with sound(self.path, f"segment {id} (its receive times)", crc, data):
+            return receive_times(data)
 
     def _block(
         self, chunk: Chunk, received: NDArray[np.int64], tag: int | None, kind: int, count: int, crc: int, data: bytes
     ) -> Rows:
-        with_crc(self.path, f"block {chunk.id}", crc, data)
-        return open_block(kind, count, data, received, tag)
+        with sound(self.path, f"block {chunk.id}", crc, data):
+            return open_block(kind, count, data, received, tag)
 
     def _log(self, tag: int | None, id: int, kind: int, count: int, crc: int, data: bytes) -> Rows:
-        with_crc(self.path, f"batch {id} of the log", crc, data)
-        rows = unpack(kind, count, data)
+        with sound(self.path, f"batch {id} of the log", crc, data):
+            rows = unpack(kind, count, data)
         return rows if tag is None else rows.take(rows.tag == tag)
 
 
-def with_crc(path: Path, what: str, crc: int, data: bytes) -> None:
-    """Check a blob against its checksum.
+@contextmanager
+def sound(path: Path, what: str, crc: int, data: bytes) -> Iterator[None]:
+    """Check a blob against its checksum, then decode it in the block.
 
     Raises:
-        StoreUnreadable: it differs.
+        StoreUnreadable: the checksum differs, or the block raised `ValueError`.
     """
-    if zlib.crc32(data) != crc:
-        raise StoreUnreadable(f"{path}: {what} is damaged; `gateway restore` a backup into another directory to get it back")
+    try:
+        if zlib.crc32(data) != crc:
+            raise ValueError("its checksum differs")
+        yield
+    except ValueError as error:
+        raise StoreUnreadable(
+            f"{path}: {what} is damaged ({error}); `gateway restore` a backup into another directory to get it back"
+        ) from error
 
 
 def _last_of_each(rows: Rows) -> Rows:

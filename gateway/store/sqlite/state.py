@@ -14,7 +14,7 @@ from gateway.store.present import Present
 from gateway.store.rows import Rows, from_variants, unpack
 from gateway.store.sqlite.database import Database, Schema, queries
 from gateway.store.sqlite.directory import DataDirectory
-from gateway.store.sqlite.reading import Reader, to_gap, with_crc
+from gateway.store.sqlite.reading import Reader, sound, to_gap
 
 TWIN: Final = Schema("twin", 0x4D465457)  # "MFTW"
 
@@ -83,8 +83,9 @@ async def log_batches(reader: Reader, connection: aiosqlite.Connection) -> Async
     """
     async with connection.execute(reader.sql["whole_log"]) as cursor:
         async for id, kind, count, crc, data in cursor:
-            with_crc(reader.path, f"batch {id} of the log", crc, data)
-            yield unpack(kind, count, data)
+            with sound(reader.path, f"batch {id} of the log", crc, data):
+                rows = unpack(kind, count, data)
+            yield rows
 
 
 def to_record(row: Sequence[Any]) -> TagRecord:

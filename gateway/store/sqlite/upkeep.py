@@ -14,7 +14,7 @@ from gateway.plant.ports import Clock
 from gateway.plant.variant import DateTime
 from gateway.store.rows import Rows, join, unpack
 from gateway.store.segment import Segment, block_counts, seal
-from gateway.store.sqlite.reading import with_crc
+from gateway.store.sqlite.reading import sound
 from gateway.store.sqlite.state import TwinState
 
 #: The most that is sealed in one go, to bound memory and the time a commit may have to wait.
@@ -117,8 +117,9 @@ class Upkeep:
         counts: dict[int, int] = {}
         async with self._state.turn, self._state.database.transaction() as connection:
             for id, rows, crc, data in await connection.execute_fetchall(sql["blocks_of_segment"], (segment,)):
-                with_crc(self._state.data.twin, f"block {id}", crc, data)
-                for tag, count in block_counts(rows, data):
+                with sound(self._state.data.twin, f"block {id}", crc, data):
+                    found = block_counts(rows, data)
+                for tag, count in found:
                     counts[tag] = counts.get(tag, 0) + count
             await connection.executemany(sql["add_retired"], [(count, tag) for tag, count in counts.items()])
             await connection.execute(sql["drop_segment"], (segment,))
@@ -127,8 +128,8 @@ class Upkeep:
 def _seal(path: Path, batches: Sequence[tuple[Any, ...]]) -> Segment:
     by_type: dict[int, list[Rows]] = {}
     for id, kind, count, crc, data in batches:
-        with_crc(path, f"batch {id} of the log", crc, data)
-        by_type.setdefault(kind, []).append(unpack(kind, count, data))
+        with sound(path, f"batch {id} of the log", crc, data):
+            by_type.setdefault(kind, []).append(unpack(kind, count, data))
     return seal([(kind, join(parts)) for kind, parts in sorted(by_type.items())])
 
 
