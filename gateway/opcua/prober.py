@@ -135,7 +135,7 @@ async def _descend(
         number = reference.BrowseName.NamespaceIndex
         uri = session.namespaces.uris[number] if 0 < number < len(session.namespaces.uris) else ""
         found.append(
-            BrowsedNode(level, reference.BrowseName.Name or "", uri, session.namespaces.text(child), reference.NodeClass_.name)
+            BrowsedNode(level, reference.BrowseName.Name or "", uri, session.namespaces.text(child), ua.NodeClass(reference.NodeClass).name)
         )
         if len(found) > _MOST_NODES:
             raise RequestRefused(f"more than {_MOST_NODES} nodes lie below; browse a node further down, or fewer levels")
