@@ -53,7 +53,8 @@ class HistoryRing(HistoryStorageInterface):
             found.reverse()
         limit = min(nb_values or PAGE, PAGE)
         page, rest = found[:limit], found[limit:]
-        following = rest[0].SourceTimestamp if rest and not nb_values else None
+        # A read without a start cannot be continued: asyncua puts the point in place of the start, which turns the direction.
+        following = rest[0].SourceTimestamp if rest and begin is not None else None
         return page, following
 
     async def init(self) -> None:

@@ -110,7 +110,14 @@ class PlcSession(InternalSession):
     async def history_read(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
         """The HistoryRead service."""
         self.iserver.gate.check_operations(len(params.NodesToRead))
-        return await super().history_read(params)
+        results = await super().history_read(params)
+        for item, result in zip(params.NodesToRead, results, strict=True):
+            level = self.aspace.read_attribute_value(item.NodeId, ua.AttributeIds.AccessLevel)
+            if level.Value is None:
+                result.StatusCode = ua.StatusCode(ua.UInt32(ua.StatusCodes.BadNodeIdUnknown))
+            elif not level.Value.Value & (1 << ua.AccessLevel.HistoryRead):
+                result.StatusCode = ua.StatusCode(ua.UInt32(ua.StatusCodes.BadHistoryOperationUnsupported))
+        return results
 
     async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
         """The Call service."""

@@ -107,6 +107,9 @@ async def test_values_change_by_themselves_and_have_history(lab: Lab) -> None:
         assert all(known[value.SourceTimestamp] == value.Value.Value for value in collector.values[1:3])
         newest = await tension.read_raw_history(None, now + timedelta(minutes=1), numvalues=2)
         assert [value.SourceTimestamp for value in newest] == times[::-1][:2]
+        with pytest.raises(ua.UaStatusCodeError) as refused:
+            await (await node_at(client, endpoint, coater, "PV/SlotGap")).read_raw_history(now, None)
+        assert refused.value.code == ua.StatusCodes.BadHistoryOperationUnsupported
         level = await tension.read_attribute(ua.AttributeIds.AccessLevel)
         assert level.Value.Value & (1 << ua.AccessLevel.HistoryRead)
 
