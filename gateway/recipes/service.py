@@ -117,13 +117,16 @@ class PushService:
         assert self._group is not None
         assert self._dispatcher is not None
         self._dispatcher.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self._timings.drain)
-        for task in self._tasks:
-            task.cancel()  # at most a step is journaled without its effect: the next start looks and decides
-        self._closed = True
-        self._announce()
-        await self._group.__aexit__(kind, error, traceback)
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=self._timings.drain)
+        finally:
+            for task in self._tasks:
+                task.cancel()  # at most a step is journaled without its effect: the next start looks and decides
+            self._closed = True
+            self._announce()
+            # The block's own error is not the group's: it leaves as it is, not inside an ExceptionGroup.
+            await self._group.__aexit__(None, None, None)
 
     # -- what people ask ------------------------------------------------------------------------------------------
 
@@ -201,6 +204,8 @@ class PushService:
         """
         push = await self._journal.push(id)
         steps = await self._journal.steps(id)
+        if push.outcome is None and steps[-1].state in set(Outcome):
+            push = await self._journal.push(id)  # it ended between the two
         return PushStatus(push, steps if values else [replace(step, values={}) for step in steps])
 
     async def pushes(self, pattern: str = "", *, limit: int = 100) -> Sequence[Push]:
