@@ -66,6 +66,7 @@ UNECE_CODES: Mapping[str, str] = {
     "kW": "KWT",
     "kWh": "KWH",
     "kg": "KGM",
+    "kg/h": "E93",
     "m": "MTR",
     "m/min": "2X",
     "m/s": "MTS",

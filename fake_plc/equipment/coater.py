@@ -49,9 +49,7 @@ class Coater(Machine):
         analog(
             "Process/LineSpeed", "m/min", 0, 100, "Web speed at the die.", type="Float", period=0.5, deadband=0.02, history=True
         ),
-        analog(
-            "Process/PumpRate", "kg", 0, 400, "Slurry the metering pump gives per hour.", type="Float", period=0.5, deadband=0.1
-        ),
+        analog("Process/PumpRate", "kg/h", 0, 400, "Slurry the metering pump gives.", type="Float", period=0.5, deadband=0.1),
         analog(
             "Process/PumpPressure",
             "bar",
