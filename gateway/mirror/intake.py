@@ -74,9 +74,7 @@ class Intake:
         if self.in_gap:
             self.close_gap(message.received)
         if message.undecodable:
-            self.marks.gaps.append(
-                Gap(self.endpoint, None, message.received, message.received, GapReason.UNDECODABLE, message.undecodable)
-            )
+            self.marks.gaps.append(_torn(self.endpoint, message, message.undecodable))
         if message.keep_alive:
             return
         self.last_data = message.received
@@ -117,6 +115,11 @@ class Intake:
             self.marks.closes_tags += tags
             self._wake()
 
+    @property
+    def full(self) -> bool:
+        """True while no further messages are asked for."""
+        return not self._room.is_set()
+
     # --- the store's side ---
 
     @property
@@ -136,8 +139,7 @@ class Intake:
             decoded = sink.feed.decode(messages)
             for bad in decoded.undecodable:
                 unstorable["undecodable"] = unstorable.get("undecodable", 0) + bad.message.count
-                at = bad.message.received
-                marks.gaps.append(Gap(self.endpoint, None, at, at, GapReason.UNDECODABLE, bad.reason))
+                marks.gaps.append(_torn(self.endpoint, bad.message, bad.reason))
             for each in decoded.changes:
                 changes += self._in_twin_terms(each, marks, unstorable)
         messages = [message for each in pending.values() for message in each]
@@ -182,6 +184,11 @@ class Intake:
             self.gap_ns += end - start
         self.overflows += len(gaps)
         return gaps
+
+
+def _torn(endpoint: int, message: Message, reason: str) -> Gap:
+    """What an unreadable message held is missing since its subscription spoke before."""
+    return Gap(endpoint, None, message.since or message.received, message.received, GapReason.UNDECODABLE, reason)
 
 
 class SessionSink:

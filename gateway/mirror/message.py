@@ -22,6 +22,7 @@ class Message:
     keep_alive: bool
     ended: int | None = None  #: the bad status of a StatusChangeNotification: the subscription is gone
     undecodable: str = ""  #: why the message could not be read at all
+    since: int = 0  #: when its subscription spoke before (ns): what this message lost, happened after that
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,14 @@ def fingerprint(der: bytes) -> str:
     return x509.load_der_x509_certificate(der).fingerprint(hashes.SHA256()).hex()
 
 
+def leaf(chain: bytes) -> bytes:
+    """The first certificate of a chain of DER certificates back to back, as servers may send them (OPC 10000-6, 6.2.6)."""
+    if len(chain) < 4 or chain[0] != 0x30 or chain[1] < 0x80:
+        return chain
+    width = chain[1] & 0x7F
+    return chain[: 2 + width + int.from_bytes(chain[2 : 2 + width], "big")]
+
+
 def expiry_ns(der: bytes) -> int:
     """When a certificate ends, ns since the Unix epoch."""
     return int(x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()) * 1_000_000_000

@@ -10,7 +10,7 @@ from gateway.errors import EquipmentError, RequestRefused
 from gateway.mirror.message import Message
 from gateway.opcua.border import border
 from gateway.opcua.equipment import UaEquipment
-from gateway.opcua.pki import fingerprint
+from gateway.opcua.pki import fingerprint, leaf
 from gateway.opcua.security import MODES, POLICIES, policy_name
 from gateway.opcua.session import UaSession, offers
 from gateway.plant.equipment_class import Deadband
@@ -63,7 +63,7 @@ def _offer(endpoint: ua.EndpointDescription) -> Offer:
     policy = policy_name(endpoint.SecurityPolicyUri)
     mode = next((name for name, mode in MODES.items() if mode == endpoint.SecurityMode), "?")
     users = tuple(sorted({token.TokenType.name for token in endpoint.UserIdentityTokens or []}))
-    certificate = bytes(endpoint.ServerCertificate or b"")
+    certificate = leaf(bytes(endpoint.ServerCertificate or b""))
     return Offer(policy, mode, users, fingerprint(certificate) if certificate else "", policy in POLICIES and mode in MODES)
 
 
@@ -135,7 +135,13 @@ async def _descend(
         number = reference.BrowseName.NamespaceIndex
         uri = session.namespaces.uris[number] if 0 < number < len(session.namespaces.uris) else ""
         found.append(
-            BrowsedNode(level, reference.BrowseName.Name or "", uri, session.namespaces.text(child), ua.NodeClass(reference.NodeClass).name)
+            BrowsedNode(
+                level,
+                reference.BrowseName.Name or "",
+                uri,
+                session.namespaces.text(child),
+                ua.NodeClass(reference.NodeClass).name,
+            )
         )
         if len(found) > _MOST_NODES:
             raise RequestRefused(f"more than {_MOST_NODES} nodes lie below; browse a node further down, or fewer levels")

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from asyncua import ua
 
@@ -45,6 +45,8 @@ class Publisher:
         self._in_flight = in_flight
         self._acknowledgements: deque[tuple[int, int]] = deque()
         self._subscriptions: dict[int, _Subscription] = {}
+        self._held = 0  # loops that wait for room before they ask again
+        self._resumed = time.monotonic()
 
     def watch(self, subscription: int) -> None:
         """Expect messages of this subscription from now on."""
@@ -55,9 +57,14 @@ class Publisher:
         self._acknowledgements.append((subscription, sequence))
 
     def silent_for(self) -> float:
-        """Seconds since the quietest subscription last spoke; keep-alives count as speech."""
+        """Seconds since the quietest subscription last spoke; keep-alives count as speech.
+
+        While we ask for nothing, because there is no room, silence is ours and not the server's.
+        """
+        if self._held:
+            return 0.0
         now = time.monotonic()
-        return max((now - each.heard_monotonic for each in self._subscriptions.values()), default=0.0)
+        return max((now - max(each.heard_monotonic, self._resumed) for each in self._subscriptions.values()), default=0.0)
 
     async def run(self) -> None:
         """Publish until the connection or the session ends.
@@ -72,7 +79,7 @@ class Publisher:
 
     async def _keep_one_in_flight(self, number: int) -> None:
         while number < self._in_flight:
-            await self._sink.room()
+            await self._wait_for_room()
             try:
                 body = await self._publish()
             except ServiceFault as fault:
@@ -84,6 +91,17 @@ class Publisher:
                     raise
                 continue
             await self._take(body)
+
+    async def _wait_for_room(self) -> None:
+        self._held += 1
+        try:
+            began = time.monotonic()
+            await self._sink.room()
+            now = time.monotonic()
+            if now - began > 1.0:
+                self._resumed = now
+        finally:
+            self._held -= 1
 
     async def _publish(self) -> bytes:
         request = ua.PublishRequest()
@@ -120,7 +138,7 @@ class Publisher:
             return
         else:
             self._counters.notifications += 1
-        self._sink.accept(message)
+        self._sink.accept(replace(message, since=since))
 
     async def _republish(self, subscription: int, missing: list[int], since: int, until: int) -> None:
         lost = False
@@ -138,7 +156,7 @@ class Publisher:
                 lost = True  # asyncua's server answers with an empty message instead of an error
                 continue
             self._counters.republished += 1
-            self._sink.accept(message)
+            self._sink.accept(replace(message, since=since))
         if lost:
             self._sink.lost(subscription, since, until)
 

@@ -14,7 +14,7 @@ from asyncua.client.ua_client import UaClientState
 from gateway.errors import CertificateUntrusted, ConnectionLost, EquipmentError, SecurityRefused, ServiceFault
 from gateway.opcua.border import border
 from gateway.opcua.nodes import Namespaces
-from gateway.opcua.pki import Pki, expiry_ns, fingerprint
+from gateway.opcua.pki import Pki, expiry_ns, fingerprint, leaf
 from gateway.opcua.security import MODES, POLICIES, choose
 from gateway.plant.equipment_class import Endpoint, LimitOverride
 from gateway.plant.ports import OperationLimits, ServerFacts
@@ -176,7 +176,7 @@ async def offers(url: str, timeout: float) -> list[ua.EndpointDescription]:
 async def _secure(client: Client, endpoint: Endpoint, pki: Pki, timeout: float) -> bytes:
     """Choose the endpoint, check the server's certificate against our trust list, set up the client; returns the certificate."""
     chosen = choose(await offers(endpoint.url, timeout), endpoint.policy, endpoint.mode, endpoint.url)
-    certificate = bytes(chosen.ServerCertificate or b"")
+    certificate = leaf(bytes(chosen.ServerCertificate or b""))
     if not certificate:
         raise SecurityRefused(f"{endpoint.url} offers {endpoint.policy} without a certificate")
     if not pki.is_trusted(certificate):
@@ -244,6 +244,12 @@ async def _open(client: Client, endpoint: Endpoint, password: str | None) -> Non
     with border(f"{where}: creating a session", connecting=True):
         await client.create_session()
     user = endpoint.credentials.user
+    if user is not None and password and endpoint.policy == "None":
+        token = client.server_policy(ua.UserTokenType.UserName).SecurityPolicyUri
+        if not token or token.endswith("#None"):
+            raise SecurityRefused(
+                f"{where}: the password of '{user}' would travel in clear; use a secured endpoint, or 'credentials: anonymous'"
+            )
     with border(f"{where}: activating the session as {user or 'anonymous'}", connecting=True):
         await client.activate_session(username=user, password=password)
 

@@ -1,6 +1,7 @@
 """Subscriptions and monitored items: created in chunks the server takes, each item's fate told by name."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -93,7 +94,9 @@ class UaFeed:
         lifetime = max(3 * keep_alive, round(SESSION_TIMEOUT_MS / self._publishing_ms))
         request = ua.CreateSubscriptionRequest()
         request.Parameters = ua.CreateSubscriptionParameters(self._publishing_ms, lifetime, keep_alive, 0, True, 0)
+        asked = time.monotonic()
         body = await self._session.send(request, _CREATE_TIMEOUT_S)
+        self._counters.round_trip_s = time.monotonic() - asked
         with border(f"{self._session.endpoint.url}: CreateSubscription"):
             answer = struct_from_binary(ua.CreateSubscriptionResponse, ua.utils.Buffer(body)).Parameters
         revised = answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000
