@@ -12,6 +12,7 @@ from gateway.plant.values import DataType, is_good
 from gateway.recipes import wire
 from gateway.recipes.block import RecipeBlock
 from gateway.recipes.control_recipe import ControlRecipe, RenderedInterlock, RenderedParameter
+from gateway.recipes.journal import PushState
 from gateway.recipes.render import MACHINE_STATES, to_class_unit
 from gateway.recipes.run import Run
 
@@ -48,11 +49,15 @@ async def hindrances(block: RecipeBlock, equipment: Equipment) -> list[str]:
 
 
 async def await_readiness(run: Run, block: RecipeBlock) -> list[str]:
-    """Wait until the interlocks are met, as long as the timings allow; what still hinders, then."""
+    """Wait until the interlocks are met, as long as the timings allow; what still hinders, then. The journal says for what."""
     deadline = run.clock.monotonic() + run.timings.ready
+    told: list[str] = []
     while found := await hindrances(block, run.equipment):
         if run.clock.monotonic() >= deadline:
             return found
+        if found != told:
+            await run.step(PushState.PREFLIGHT, detail={"waits_for": found})
+            told = found
         await asyncio.sleep(run.timings.poll)
     return []
 

@@ -14,6 +14,7 @@ from tests.unit.recipes.scenario import NEW, OLD, PATIENT, Scenario, control_rec
 PROFILES: tuple[Profile, ...] = ("method", "mailbox", "direct")
 STAGED: tuple[Profile, ...] = ("method", "mailbox")
 every_profile = pytest.mark.parametrize("profile", PROFILES)
+NOT_READY = "the controller is not ready for a change (ReadyForChange is false)"
 with_staging = pytest.mark.parametrize("profile", STAGED)
 
 
@@ -248,7 +249,11 @@ async def test_a_machine_that_becomes_ready_in_time_is_waited_for(profile: Profi
             scenario.fake.on("read", "after", stop_after_four_looks)
 
     stop_after_four_looks()
-    assert (await scenario.ended()).outcome is Outcome.CONFIRMED
+    push = await scenario.ended()
+    assert push.outcome is Outcome.CONFIRMED
+    waits = [step.detail["waits_for"] for step in await scenario.journal.steps(push.id) if "waits_for" in step.detail]
+    assert [item[0] for item in waits] == ["interlock State/Mode must be Idle or Stopped, and is not"]
+    assert waits[0][-1] == NOT_READY
 
 
 # --- aborted while staging ----------------------------------------------------------------------------------------
