@@ -86,8 +86,8 @@ def _backup(directory: Path, target: Path) -> Manifest:
             manifest = Manifest(_FORMAT, version("mother-factory-gateway"), began, _now(), copies)
             _write_durably(target / MANIFEST_FILE, json.dumps(asdict(manifest), indent=2).encode() + b"\n")
     except BaseException:
-        for name in (*names, MANIFEST_FILE):
-            (target / name).unlink(missing_ok=True)
+        for left in target.iterdir():  # all of it ours: it was empty, and SQLite leaves journals beside an unfinished copy
+            left.unlink(missing_ok=True)
         raise
     return manifest
 

@@ -15,7 +15,8 @@ LOCK_FILE: Final = "gateway.lock"
 TWIN_FILE: Final = "twin.db"
 LEDGER_FILE: Final = "ledger.db"
 BALLAST_FILE: Final = "ballast"
-BALLAST_BYTES: Final = 4 << 20
+#: Several times what a write-ahead log grows to between checkpoints (4 MiB): emptying it into the file may take that much first.
+BALLAST_BYTES: Final = 16 << 20
 
 
 class Ballast:
