@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from gateway.errors import ConfigurationError
 
 _STOP_S = 5  #: how long open requests may take when the daemon stops
+_LOOK_S = 0.005
 
 
 class _Server(uvicorn.Server):
@@ -48,6 +49,11 @@ async def serve(app: FastAPI, listening: socket.socket) -> AsyncIterator[str]:
     serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
     host, port = listening.getsockname()[:2]
     try:
+        while not server.started:  # whoever is given the URL may use it at once
+            if serving.done():
+                await serving
+                raise ConfigurationError([f"http_host, http_port: the HTTP server on {host}:{port} ended as it began"])
+            await asyncio.sleep(_LOOK_S)
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
         server.should_exit = True

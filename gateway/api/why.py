@@ -79,7 +79,12 @@ def _node(known: Evidence) -> Link:
     renamed = "" if site_path == known.tag.path else f" ('{known.tag.path}' in the class)"
     finding = next((finding for finding in known.findings if finding.severity == "fault"), None)
     if item is not None and item.state == "missing":
-        return Link("node", False, f"The server has no '{site_path}'{renamed} below the equipment's root.", item.reason)
+        cure = (
+            "The class calls it optional: there is nothing to mend, unless this equipment should have it."
+            if known.tag.optional
+            else "Give the name it has there under 'rename' in the site file, or correct the server."
+        )
+        return Link("node", False, f"The server has no '{site_path}'{renamed} below the equipment's root.", cure)
     if finding is not None:
         return Link("node", False, f"'{site_path}'{renamed} does not conform: {finding.problem}.", finding.cure)
     if item is None or item.node is None:
@@ -100,10 +105,14 @@ def _item(known: Evidence) -> Link:
     blind = "" if item.shows_loss or item.queue_size is None else "; a queue of 1 cannot show loss"
     if item.state == "reporting":
         return Link("item", True, f"The monitored item reports ({sampling}{deadband}{blind}).")
-    says = f"The monitored item is {item.state} ({sampling}{deadband}{blind})."
+    if item.state == "missing":
+        return Link("item", False, f"There is no monitored item without a node ({describe(item.status)}).")
     if item.state == "rejected":
-        says = f"The server rejected the monitored item: {describe(item.status)}."
-    return Link("item", False, says, item.reason)
+        cure = "It is tried again; correct the node on the server, or the class, so that the server takes it."
+        return Link(
+            "item", False, f"The server rejected the monitored item: {describe(item.status)} ({sampling}{deadband}).", cure
+        )
+    return Link("item", False, f"The monitored item is {item.state} ({sampling}{deadband}{blind}): {item.reason}.")
 
 
 def _value(known: Evidence) -> Link:
@@ -139,7 +148,8 @@ def _gaps(known: Evidence) -> Link:
         says = f"A gap lasts since {iso(lasting.start)}: {lasting.reason.value.replace('_', ' ')}"
         return Link("gaps", False, f"{says} {lasting.detail}".strip().rstrip(".") + ".", "It ends when values flow again.")
     if known.gaps:
-        return Link("gaps", True, f"{len(known.gaps)} gaps in the last 24 h, none lasts.")
+        count = "One gap" if len(known.gaps) == 1 else f"{len(known.gaps)} gaps"
+        return Link("gaps", True, f"{count} in the last 24 h, over now.")
     return Link("gaps", True, "No gaps in the last 24 h.")
 
 

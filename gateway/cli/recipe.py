@@ -193,7 +193,7 @@ def _follow(client: Client, document: dict[str, Any], timeout: float, *, show: b
 
 
 def _step_text(step: dict[str, Any]) -> Text:
-    detail = ", ".join(f"{name} {value}" for name, value in step["detail"].items())
+    detail = ", ".join(f"{name} {'—' if value in (None, '') else value}" for name, value in step["detail"].items())
     return Text(f"{step['time']}  {step['state']:<18} {detail}".rstrip())
 
 

@@ -6,8 +6,10 @@ Never a node, a tag or a recipe value in a label. docs/metrics.md lists every na
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
@@ -132,10 +134,12 @@ class _HouseCollector(Collector):
     def __init__(
         self,
         version: str,
+        sites: Callable[[], Iterable[str]],
         pushes: Callable[[], Mapping[tuple[str, Outcome], int]],
         certificate_expires: Callable[[], int | None],
     ) -> None:
-        self._version, self._pushes, self._certificate_expires = version, pushes, certificate_expires
+        self._version, self._sites = version, sites
+        self._pushes, self._certificate_expires = pushes, certificate_expires
 
     def collect(self) -> Iterator[Metric]:
         """Metrics of the process as a whole."""
@@ -145,7 +149,8 @@ class _HouseCollector(Collector):
         pushes = CounterMetricFamily(
             "gateway_push", "Recipe pushes that ended, by outcome, as the ledger has them", labels=("site", "outcome")
         )
-        for (site, outcome), count in sorted(self._pushes().items()):
+        counts = dict.fromkeys(((site, outcome) for site in self._sites() for outcome in Outcome), 0) | dict(self._pushes())
+        for (site, outcome), count in counts.items():  # zeros too, so that the first of its kind is seen as an increase
             pushes.add_metric((site, outcome.value), count)
         yield pushes
         expires = self._certificate_expires()
@@ -167,8 +172,12 @@ class Metrics:
         clock: Clock,
         pushes: Callable[[], Mapping[tuple[str, Outcome], int]],
         certificate_expires: Callable[[], int | None] = lambda: None,
+        data_dir: Path | None = None,
     ) -> None:
-        """`pushes` counts ended pushes by (site, outcome); `certificate_expires` is our certificate's end (ns)."""
+        """`pushes` counts ended pushes by (site, outcome); `certificate_expires` is our certificate's end (ns).
+
+        The space that is left on the device of `data_dir` is shown where it is given.
+        """
         self._twin = twin
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a gauge `…_created` beside each histogram tells nobody anything
         self._registry = CollectorRegistry()
@@ -179,9 +188,13 @@ class Metrics:
             buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
         )
         self._statistics: Mapping[str, float] | None = None
-        self._registry.register(_HouseCollector(version, pushes, certificate_expires))
+        self._registry.register(
+            _HouseCollector(
+                version, lambda: dict.fromkeys(report.site for report in mirror.reports()), pushes, certificate_expires
+            )
+        )
         self._registry.register(_MirrorCollector(mirror, clock))
-        self._registry.register(_StoreCollector(lambda: self._statistics))
+        self._registry.register(_StoreCollector(lambda: self._statistics, data_dir))
         ProcessCollector(registry=self._registry)
 
     async def scrape(self) -> bytes:
@@ -202,8 +215,8 @@ class Metrics:
 
 
 class _StoreCollector(Collector):
-    def __init__(self, statistics: Callable[[], Mapping[str, float] | None]) -> None:
-        self._statistics = statistics
+    def __init__(self, statistics: Callable[[], Mapping[str, float] | None], data_dir: Path | None) -> None:
+        self._statistics, self._data_dir = statistics, data_dir
 
     def collect(self) -> Iterator[Metric]:
         """Metrics of the twin store."""
@@ -212,3 +225,6 @@ class _StoreCollector(Collector):
             "gateway_store_up", "1 when the twin store answered this scrape", value=float(figures is not None)
         )
         yield from store_metrics(figures or {})
+        if self._data_dir is not None:
+            free = shutil.disk_usage(self._data_dir).free
+            yield GaugeMetricFamily("gateway_store_device_free_bytes", "Bytes free on the data directory's device", value=free)

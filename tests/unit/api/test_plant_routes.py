@@ -99,15 +99,15 @@ async def test_why_a_sound_tag_is_sound(viewer: httpx.AsyncClient) -> None:
         ),
         (lambda p: p.mirror.shown.clear(), "endpoint", ["does not know", "gateway reload"]),
         (
-            lambda p: p.mirror.watched.__setitem__(0, item(state="missing", node=None, reason="Add a rename.")),
+            lambda p: p.mirror.watched.__setitem__(0, item(state="missing", node=None, status=0x806F0000)),
             "node",
-            ["has no 'Prozess/Flaechengewicht'", "'Process/CoatWeight' in the class", "Add a rename."],
+            ["has no 'Prozess/Flaechengewicht'", "'Process/CoatWeight' in the class", "under 'rename'"],
         ),
         (lambda p: p.mirror.found.append(FAULT), "node", ["does not conform", FAULT.cure]),
         (
-            lambda p: p.mirror.watched.__setitem__(0, item(state="rejected", status=0x80340000, reason="Ask the PLC's owner.")),
+            lambda p: p.mirror.watched.__setitem__(0, item(state="rejected", status=0x80340000)),
             "item",
-            ["BadNodeIdUnknown", "Ask the PLC's owner."],
+            ["BadNodeIdUnknown", "It is tried again"],
         ),
         (lambda p: p.twin.samples.clear(), "value", ["No value was ever stored"]),
         (

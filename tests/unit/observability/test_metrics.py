@@ -28,6 +28,7 @@ def make(mirror: PaperMirror | None = None, twin: PaperTwin | None = None) -> Me
         clock=StoppedClock(),
         pushes=lambda: {("wroclaw", Outcome.CONFIRMED): 3},
         certificate_expires=lambda: NOW,
+        data_dir=DOCUMENT.parent,
     )
 
 
@@ -54,6 +55,7 @@ async def test_the_fixed_names_show_the_account() -> None:
     assert received == stored + rejected + flying
     assert at(samples, "gateway_values_rejected_total", reason="duplicate", **WHERE) == 7
     assert at(samples, "gateway_push_total", site="wroclaw", outcome="Confirmed") == 3
+    assert at(samples, "gateway_push_total", site="wroclaw", outcome="Quarantined") == 0
 
 
 async def test_one_snapshot_a_scrape_keeps_the_account_exact() -> None:
@@ -63,7 +65,7 @@ async def test_one_snapshot_a_scrape_keeps_the_account_exact() -> None:
         looks = 0
 
         def reports(self) -> list[EndpointReport]:
-            self.looks += 1
+            self.looks += 1  # also within one scrape
             return [
                 replace(REPORT, received=1000 * self.looks, stored=1000 * self.looks - 9, rejected={"poison": 4}, in_flight=5)
             ]
@@ -75,7 +77,6 @@ async def test_one_snapshot_a_scrape_keeps_the_account_exact() -> None:
         total = at(samples, "gateway_values_stored_total", **WHERE) + at(samples, "gateway_values_in_flight", **WHERE) + 4
         assert at(samples, "gateway_values_received_total", **WHERE) == total
         assert at(samples, "gateway_values_rejected_total", reason="duplicate", **WHERE) == 0
-    assert mirror.looks == 3
 
 
 async def test_exactly_one_state_is_present() -> None:
@@ -105,6 +106,10 @@ async def test_a_failed_store_does_not_hide_the_rest() -> None:
     assert at(samples, "gateway_store_up") == 0
     assert at(samples, "gateway_values_received_total", **WHERE) == 100
     assert at(await scraped(make()), "gateway_store_up") == 1
+
+
+async def test_the_space_left_is_shown() -> None:
+    assert at(await scraped(make()), "gateway_store_device_free_bytes") > 0
 
 
 async def test_the_event_loop_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
