@@ -16,10 +16,10 @@ FIGURES: Final[dict[str, tuple[str, bool, str]]] = {
     "log_rows": ("gateway_store_log_values", False, "Values in the hot log, not sealed yet"),
     "segments": ("gateway_store_segments", False, "Sealed segments"),
     "blocks": ("gateway_store_blocks", False, "Sealed blocks"),
-    "sealed_rows": ("gateway_store_block_values", False, "Values in sealed blocks"),
+    "sealed_rows": ("gateway_store_sealed_values", False, "Values in sealed blocks"),
     "gaps_open": ("gateway_store_open_gaps", False, "Gaps that still last"),
     "quarantined": ("gateway_store_quarantined_values", False, "Values the store refused and put aside"),
-    "bytes": ("gateway_store_file_bytes", False, "Bytes of the twin's database files"),
+    "bytes": ("gateway_store_bytes", False, "Bytes of the twin's database files"),
 }
 
 
