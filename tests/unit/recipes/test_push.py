@@ -252,7 +252,7 @@ async def test_a_machine_that_becomes_ready_in_time_is_waited_for(profile: Profi
     push = await scenario.ended()
     assert push.outcome is Outcome.CONFIRMED
     waits = [step.detail["waits_for"] for step in await scenario.journal.steps(push.id) if "waits_for" in step.detail]
-    assert [item[0] for item in waits] == ["interlock State/Mode must be Idle or Stopped, and is not"]
+    assert waits[0][0] == "interlock State/Mode must be Idle or Stopped, and is not"
     assert waits[0][-1] == NOT_READY
 
 
