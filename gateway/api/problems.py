@@ -33,7 +33,7 @@ _ERRORS: Final[tuple[tuple[type[errors.GatewayError], HTTPStatus, str], ...]] = 
 #: Codes of problems that the HTTP layer itself finds, by status.
 _HTTP_CODES: Final = {
     400: "bad-request", 401: "unauthenticated", 403: "forbidden", 404: "not-found",
-    405: "method-not-allowed", 413: "too-large", 415: "media-type", 422: "invalid", 500: "internal", 503: "unavailable",
+    405: "method-not-allowed", 413: "too-large", 422: "invalid", 500: "internal", 503: "unavailable",
 }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from gateway.cli.exit_codes import ExitCode
-from gateway.cli.output import console, endpoints_table, print_json, warn
+from gateway.cli.output import console, endpoints_view, print_json, warn
 
 if TYPE_CHECKING:
     from gateway.mirror.report import EndpointReport
@@ -80,7 +80,7 @@ def demo(
     if as_json:
         print_json(document)
     elif not terminal:
-        console().print(endpoints_table(document))
+        console().print(endpoints_view(document))
     if any(report.state.value != "connected" for report in reports):
         raise typer.Exit(ExitCode.NEGATIVE)
 
@@ -106,7 +106,7 @@ class _Screen:
     def show(self, reports: "Sequence[EndpointReport]") -> None:
         """Show the endpoints: a live table on a terminal, else a line now and then."""
         if self.live is not None:
-            self.live.update(endpoints_table(_document(reports)), refresh=True)
+            self.live.update(endpoints_view(_document(reports)), refresh=True)
         elif not self.as_json and time.monotonic() - self.last >= _QUIET_S:
             self.last = time.monotonic()
             connected = sum(report.state.value == "connected" for report in reports)

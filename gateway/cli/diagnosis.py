@@ -12,7 +12,7 @@ from rich.text import Text
 from gateway.cli.client import Client, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import age_text, console, endpoints_table, error_console, print_json, say, status_text, table, value_text
+from gateway.cli.output import age_text, console, endpoints_view, error_console, print_json, say, status_text, table, value_text
 from gateway.errors import RequestRefused
 
 
@@ -32,7 +32,7 @@ def status(
     if as_json:
         print_json(document)
     else:
-        console().print(endpoints_table(document))
+        console().print(endpoints_view(document))
     if not document["endpoints"]:
         raise typer.Exit(ExitCode.NOT_FOUND)
     if any(endpoint["state"] not in ("connected", "disabled") for endpoint in document["endpoints"]):
@@ -43,7 +43,7 @@ def _watch(client: Client, pattern: str) -> None:
     """A live table of endpoints, until Ctrl-C."""
     with Live(console=console(), auto_refresh=False) as live:
         while True:
-            live.update(endpoints_table(client.get("/endpoints", pattern=pattern)), refresh=True)
+            live.update(endpoints_view(client.get("/endpoints", pattern=pattern)), refresh=True)
             time.sleep(1.0)
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +15,7 @@ _STYLES: Final = {
     "connected": "green", "connecting": "yellow", "degraded": "yellow", "disabled": "dim",
     "auth_failed": "red", "cert_untrusted": "red", "config_error": "red",
 }  # fmt: skip
+_WIDE: Final = 100
 _PIPED_WIDTH: Final = 200  # a table that is read by another program must not be folded to 80 columns
 
 
@@ -97,12 +98,16 @@ def status_text(status: Mapping[str, Any]) -> Text:
     return styled(str(status["name"]) + suffix, str(status["severity"]))
 
 
-def endpoints_table(document: dict[str, Any]) -> Table:
-    """Endpoints as a table."""
-    made = table(
-        ["endpoint", "state", ("items", "right"), ("received", "right"), ("stored", "right"), ("rejected", "right"),
-         ("in flight", "right"), ("gaps", "right"), ("heard", "right"), "cause and cure"]
-    )  # fmt: skip
+def endpoints_view(document: dict[str, Any]) -> RenderableType:
+    """Endpoints as a table that fits 80 columns, and below it the cause and cure of each that has one."""
+    out = console()
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    wide = out.width >= _WIDE
+    headings = ["items", "received", "stored", "rejected", *(["in flight", "gaps"] if wide else []), "heard"]
+    made.add_column("endpoint", no_wrap=True)
+    made.add_column("state", no_wrap=True)
+    for heading in headings:
+        made.add_column(heading, justify="right", no_wrap=True)
     for endpoint in document["endpoints"]:
         made.add_row(
             f"{endpoint['site']}/{endpoint['endpoint']}",
@@ -111,9 +116,12 @@ def endpoints_table(document: dict[str, Any]) -> Table:
             str(endpoint["received"]),
             str(endpoint["stored"]),
             str(sum(endpoint["rejected"].values())),
-            str(endpoint["in_flight"]),
-            f"{endpoint['gap_seconds']:.1f} s",
+            *([str(endpoint["in_flight"]), duration_text(endpoint["gap_seconds"])] if wide else []),
             age_text(document["now_ns"], endpoint["last_heard_ns"]),
-            Text(endpoint["reason"]),
         )
-    return made
+    reasons = [
+        Text.assemble((f"{endpoint['site']}/{endpoint['endpoint']}: ", "bold"), endpoint["reason"])
+        for endpoint in document["endpoints"]
+        if endpoint["reason"]
+    ]
+    return Group(made, *reasons)

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
@@ -162,11 +163,15 @@ def _finish(document: dict[str, Any], *, as_json: bool, what: str, moment: str =
 
 
 def _readings(document: dict[str, Any], moment: int, rows: int | None = None) -> Table:
-    made = table(["path", ("value", "right"), "unit", "status", ("age", "right"), "gap"])
-    for reading in document["readings"][:rows]:
+    """Readings as a table. On a terminal the place that all of them share is said once, above."""
+    shown = document["readings"][:rows]
+    place = _shared_place([reading["path"] for reading in shown]) if sys.stdout.isatty() else ""
+    made = table(["path", ("value", "right"), "unit", "status", ("age", "right"), "gap"], title=place.rstrip("/") or None)
+    made.columns[1].no_wrap, made.columns[1].overflow = True, "ellipsis"  # one line a tag
+    for reading in shown:
         sample, gap = reading["sample"], reading["gap"]
         made.add_row(
-            reading["path"],
+            reading["path"][len(place) :],
             Text(value_text(sample)),
             reading["unit"] or "",
             status_text(reading["status"]),
@@ -176,9 +181,16 @@ def _readings(document: dict[str, Any], moment: int, rows: int | None = None) ->
     return made
 
 
+def _shared_place(paths: list[str]) -> str:
+    """The leading steps, with a slash, that all paths have in common; at least one step is left to each."""
+    first, last = min(paths), max(paths)
+    shared = [a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first.split("/")[:-1], last.split("/"), strict=False))]
+    return "/".join(shared) + "/" if shared else ""
+
+
 def _fitted(document: dict[str, Any], height: int) -> RenderableType:
     """As many rows as the screen has room for, and how many there are besides."""
-    made = _readings(document, document["now_ns"], max(1, height - 3))
+    made = _readings(document, document["now_ns"], max(1, height - 4))
     more = len(document["readings"]) - made.row_count
     made.caption = f"{document['now']}" + (f", and {more} more: narrow the pattern" if more else "")
     made.caption_justify = "left"

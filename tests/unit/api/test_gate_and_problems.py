@@ -1,12 +1,15 @@
 """Nobody passes without a token, a viewer does not act, and every error has the one shape."""
 
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
 
 from gateway.api.app import LARGEST_BODY, create_app
+from gateway.api.problems import _ERRORS, _HTTP_CODES
 from gateway.errors import ConfigurationError, StoreFull, StoreUnreadable
 from tests.fakes.services import WEIGHT, Paper
 
@@ -143,3 +146,18 @@ async def test_openapi_describes_every_route(viewer: httpx.AsyncClient, ask: Cal
     assert set(described["paths"]) == {path for _, path in ROUTES}
     for path in described["paths"].values():
         assert all(operation["description"] for operation in path.values())
+
+
+def test_every_problem_code_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`[a-z`, -]+`) \| (\d{3}) \|", page, re.MULTILINE)
+    documented = {(code, int(status)) for codes, status in rows for code in re.findall(r"`([a-z-]+)`", codes)}
+    raised = {(code, int(status)) for _, status, code in _ERRORS}
+    found = {(code, status) for status, code in _HTTP_CODES.items()}
+    assert documented == raised | found
+
+
+def test_every_route_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
+    documented = set(re.findall(r"^\| `(GET|POST) ([^`?]+)", page, re.MULTILINE))
+    assert documented == set(ROUTES)

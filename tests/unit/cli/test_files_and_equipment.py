@@ -1,6 +1,7 @@
 """Commands that need no daemon: configuration, certificates, copies of the store; and how the command line itself behaves."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -127,3 +128,9 @@ def test_the_module_is_the_command_line() -> None:
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert json.dumps(ended.stdout.strip())
+
+
+def test_every_exit_code_is_documented() -> None:
+    page = (EXAMPLE.parent / "docs" / "cli.md").read_text("utf-8")
+    documented = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    assert documented == {int(code) for code in ExitCode} | {130}
