@@ -41,6 +41,10 @@ class OpenGaps:
         ]
         self._by_endpoint[delivery.endpoint] = kept + [gap for gap in written if gap.end is None]
 
+    def forget(self, tag: int) -> None:
+        """Take over that a tag's own gaps were closed because it moved to another endpoint."""
+        self._by_endpoint = {endpoint: [gap for gap in gaps if gap.tag != tag] for endpoint, gaps in self._by_endpoint.items()}
+
     def all(self) -> list[Gap]:
         """Every open gap."""
         return [gap for gaps in self._by_endpoint.values() for gap in gaps]

@@ -244,13 +244,20 @@ async def test_the_account_adds_up(store: TwinStore) -> None:
 async def test_a_delivery_of_a_stranger_is_an_error(store: TwinStore) -> None:
     with pytest.raises(NotFound):
         await store.commit([Delivery(5, [changes([1], [START], [1])])])
+    endpoint = await plant(store, 1)
+    for stranger in (Gap(endpoint, 2, 1, 2, GapReason.UNDECODABLE), Gap(endpoint + 1, None, 1, 2, GapReason.UNDECODABLE)):
+        with pytest.raises(NotFound, match="gap"):
+            await store.commit([Delivery(endpoint, gaps=[stranger])])
 
 
 async def test_a_tag_that_moves_keeps_its_history(store: TwinStore) -> None:
     endpoint = await plant(store, 1)
     await put(store, endpoint, changes([1, 1], [START, START + 1], [1, 2]))
+    await store.commit([Delivery(endpoint, gaps=[Gap(endpoint, 1, START, None, GapReason.ITEM_REJECTED)], heard=START + 1)])
     other = await store.register_endpoint("ochang/plc-2")
     await store.register_tags([record(PATH, "ochang/plc-2")])
+    assert await store.open_gaps() == []
+    assert [gap.end for _, gap in await store.gaps(PATH, start=START, end=START)] == [START + 1]
     assert (await put(store, endpoint, changes([1], [START + 2], [3]))).rejected == {"poison": 1}
     assert (await put(store, other, changes([1], [START + 2], [3]))).stored == 1
     await store.register_tags([record(PATH)])

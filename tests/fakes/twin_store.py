@@ -61,6 +61,8 @@ class MemoryTwin:
             endpoint = self._endpoints.index(record.endpoint) + 1
             if record.path in self._numbers:
                 tag = self._tags[self._numbers[record.path] - 1]
+                if tag.endpoint != endpoint:
+                    self._gaps = [self._left(gap, self._numbers[record.path]) for gap in self._gaps]
                 tag.record, tag.endpoint = record, endpoint
             else:
                 tag = _Tag(record, endpoint)
@@ -70,6 +72,11 @@ class MemoryTwin:
             marks.append(Watermark(self._numbers[record.path], None if newest is None else newest.source_time))
         return marks
 
+    def _left(self, gap: Gap, tag: int) -> Gap:
+        if gap.tag != tag or gap.end is not None:
+            return gap
+        return replace(gap, end=max(gap.start, self._heard.get(gap.endpoint, gap.start)))
+
     async def commit(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         if self.fail_with is not None:
             raise self.fail_with
@@ -78,6 +85,10 @@ class MemoryTwin:
                 raise NotFound(f"endpoint number {item.endpoint} is not registered")
             if (item.closes or item.closes_tags) and item.heard is None:
                 raise ValueError("a delivery that closes gaps must say when the endpoint was heard")
+            for gap in item.gaps:
+                known = gap.tag is None or (0 < gap.tag <= len(self._tags) and self._tags[gap.tag - 1].endpoint == item.endpoint)
+                if gap.endpoint != item.endpoint or not known:
+                    raise NotFound(f"a gap of endpoint {item.endpoint} names endpoint {gap.endpoint}, tag {gap.tag}")
         self.commits += 1
         return [self._take(item) for item in deliveries]
 

@@ -5,6 +5,8 @@ recorded in `PRAGMA user_version`; `queries.sql` holds its named statements, eac
 """
 
 import asyncio
+import errno
+import os
 import re
 import shutil
 import sqlite3
@@ -95,9 +97,11 @@ def _translate(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def _translate_os(error: OSError, path: Path) -> StoreError:
-    if error.errno is not None and error.errno in (28, 122):  # ENOSPC, EDQUOT
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return _full(path)
-    return StoreError(f"{path}: {error.strerror or error}; check the owner and mode of the file and its directory")
+    return StoreError(
+        f"{path} cannot be opened or written ({error.strerror or error}); check the owner and mode of the file and its directory"
+    )
 
 
 def _full(path: Path) -> StoreFull:
@@ -223,6 +227,8 @@ async def open_database(path: Path, schema: Schema) -> AsyncIterator[Database]:
     """
     async with AsyncExitStack() as stack:
         with translated(path):
+            # Before SQLite does: the file is private from its first moment, and what is wrong with its directory is said plainly.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             writer = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None, timeout=_ATTEMPT_S))
             await _prepare(writer, path, schema)
             uri = f"{path.absolute().as_uri()}?mode=ro"  # noqa: ASYNC240 -- touches no file

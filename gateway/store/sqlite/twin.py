@@ -77,7 +77,7 @@ class SqliteTwin:
             moved = [
                 (number, int(present.endpoint[number]), int(present.stored[number]))
                 for number, record in numbered.values()
-                if number <= present.known and present.endpoint[number] != endpoints[record.endpoint] and present.stored[number]
+                if number <= present.known and present.endpoint[number] != endpoints[record.endpoint]
             ]
 
             def learn() -> None:
@@ -85,9 +85,11 @@ class SqliteTwin:
                     present.learn(number, record, endpoints[record.endpoint])
                 for number, _, _ in moved:
                     present.stored[number] = 0
+                    self._open_gaps.forget(number)
 
             async with self._database.transaction(then=learn) as connection:
                 await connection.executemany(self._sql["add_moved"], moved)
+                await connection.executemany(self._sql["close_moved_gaps"], [(number,) for number, _, _ in moved])
                 await connection.executemany(
                     self._sql["put_tag"],
                     [_tag_row(number, record, endpoints[record.endpoint]) for number, record in numbered.values()],
@@ -198,7 +200,8 @@ class SqliteTwin:
             if (item.closes or item.closes_tags) and item.heard is None:
                 raise ValueError("a delivery that closes gaps must say when the endpoint was heard: they end there")
             for gap in item.gaps:
-                if gap.endpoint != item.endpoint or not (gap.tag is None or 0 < gap.tag <= self._present.known):
+                tag = gap.tag if gap.tag is None or 0 < gap.tag <= self._present.known else 0
+                if gap.endpoint != item.endpoint or (tag is not None and self._present.endpoint[tag] != item.endpoint):
                     raise NotFound(f"a gap of endpoint {item.endpoint} names endpoint {gap.endpoint}, tag {gap.tag}")
 
     async def _make_room(self) -> None:

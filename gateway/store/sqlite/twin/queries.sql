@@ -41,6 +41,10 @@ UPDATE gap SET "end" = max(start, ?) WHERE endpoint = ? AND tag IS NULL AND "end
 -- name: close_tag_gaps
 UPDATE gap SET "end" = max(start, ?) WHERE endpoint = ? AND tag = ? AND "end" IS NULL
 
+-- name: close_moved_gaps
+UPDATE gap SET "end" = max(start, coalesce((SELECT heard FROM endpoint WHERE number = gap.endpoint), start))
+WHERE tag = ? AND "end" IS NULL
+
 -- name: open_gaps
 SELECT endpoint, tag, start, "end", reason, detail FROM gap WHERE "end" IS NULL ORDER BY id
 
