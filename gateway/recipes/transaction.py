@@ -92,13 +92,12 @@ class StagedPush:
         return await self._stage()
 
     async def _staging_survived(self) -> bool:
-        """True when the transaction we opened before contact was lost is still open and nothing moved meanwhile."""
+        """True when the transaction we opened before contact was lost is still open: a restart would have ended it (R2)."""
         status = await self._block.status()
         return (
             status.state == BlockState.PREPARED
             and status.staged_digest == self._digest
             and status.ack_tx_id == self._run.progress.prepare_tx
-            and moved(self._run, status.change_counter, status.boot_id) is None
         )
 
     async def _stage(self) -> End | None:

@@ -299,3 +299,71 @@ async def test_a_crash_around_any_message_ends_in_agreement(profile: Profile, wh
         assert done.outcome in (Outcome.ABORTED_CLEAN, Outcome.ROLLED_BACK)
         assert untouched(scenario)
     assert count(scenario, "Commit") <= 1
+
+
+@pytest.mark.parametrize("steps", range(4, 8))
+async def test_a_crash_while_direct_is_rolling_back_ends_rolled_back_for_the_first_reason(steps: int) -> None:
+    scenario = Scenario("direct")
+    scenario.fake.refused_writes["Recipe/Active/Passes"] = [BAD_DEVICE_FAILURE, BAD_DEVICE_FAILURE]
+    push = await scenario.submit()
+    crashed = await crash_after(scenario, push, steps)
+    done = await scenario.ended(push) if crashed else await scenario.journal.push(push.id)
+    assert done.outcome is Outcome.ROLLED_BACK
+    if "Restoring" in await scenario.states(push):
+        assert "passes" in done.reason
+    assert untouched(scenario)
+
+
+async def test_a_crash_between_two_restoring_writes_goes_on_restoring() -> None:
+    scenario = Scenario("direct")
+    fake = scenario.fake
+    fake.refused_writes["Recipe/Active/Vacuum"] = [BAD_DEVICE_FAILURE, BAD_DEVICE_FAILURE]
+
+    def when_restoring() -> None:
+        if fake.active["Speed"] == OLD["Speed"] and fake.active["Oven"] == NEW["Oven"]:
+            raise Crash
+        fake.on("Active/Speed", "after", when_restoring)
+
+    fake.on("Active/Speed", "after", when_restoring)
+    push = await scenario.submit()
+    with pytest.raises(Crash):
+        await scenario.push(push)
+    fake._acts.clear()
+    done = await scenario.ended(push)
+    assert done.outcome is Outcome.ROLLED_BACK
+    assert "did not take vacuum" in done.reason
+    assert untouched(scenario)
+
+
+@with_staging
+async def test_a_local_edit_while_out_of_contact_aborts(profile: Profile) -> None:
+    scenario = Scenario(profile)
+    fake = scenario.fake
+    fake.on("Staging/Oven", "after", fake.local_edit("Speed", 21.0), fake.lose_connection)
+    push = await scenario.ended()
+    assert push.outcome is Outcome.ABORTED_CLEAN
+    assert "edited locally" in push.reason
+
+
+async def test_direct_rolls_back_when_the_controller_restarts() -> None:
+    scenario = Scenario("direct")
+    scenario.fake.on("Active/Passes", "after", scenario.fake.restart)
+    push = await scenario.ended()
+    assert push.outcome is Outcome.ROLLED_BACK
+    assert "restarted" in push.reason
+    assert untouched(scenario)
+
+
+@with_staging
+async def test_another_clients_transaction_is_not_cancelled(profile: Profile) -> None:
+    scenario = Scenario(profile)
+    block = scenario.fake.handshake
+
+    def taken_over() -> None:
+        block.prepare(4_000_000_000, "sha256:theirs", now=scenario.fake.now)
+
+    scenario.fake.on("Staging/Vacuum", "after", taken_over)
+    push = await scenario.ended()
+    assert push.outcome is Outcome.ABORTED_CLEAN
+    assert count(scenario, "Cancel") == 0
+    assert (block.state, block.staged_digest) == (State.PREPARED, "sha256:theirs")
