@@ -29,6 +29,7 @@ class Present:
         self.units: list[str | None] = [None]
         self.types: list[str] = [""]
         self.numbers: dict[str, int] = {}
+        self._by_path: list[tuple[str, int]] | None = None
 
     @property
     def source(self) -> NDArray[np.int64]:
@@ -48,6 +49,13 @@ class Present:
         self.units[number] = record.unit
         self.types[number] = record.type
         self.numbers[record.path] = number
+        self._by_path = None
+
+    def by_path(self) -> list[tuple[str, int]]:
+        """(path, number) of every tag, by path."""
+        if self._by_path is None:
+            self._by_path = sorted(self.numbers.items())
+        return self._by_path
 
     def _grow(self, wanted: int) -> None:
         if wanted <= self._capacity:

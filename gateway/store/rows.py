@@ -57,6 +57,17 @@ class Rows:
         assert self.encoded is not None
         return bytes(self.encoded[row])
 
+    def variants(self) -> list[bytes]:
+        """The binary Variant of every row."""
+        found: list[bytes] = [b""] * len(self)
+        for kind in np.unique(self.type).tolist():
+            at = np.flatnonzero(self.type == kind)
+            size, head = _SIZES[kind], bytes((kind,))
+            raw = b"" if kind == _VARIANT else self.bits[at].astype(f"<u{size}").tobytes()
+            for index, row in enumerate(at.tolist()):
+                found[row] = head + raw[index * size : index * size + size] if size else self.variant(row)
+        return found
+
     def content(self, row: int) -> tuple[int, int, bytes | int]:
         """What makes two rows of one tag and source time the same: status, type and value, bit by bit."""
         kind = int(self.type[row])
@@ -163,7 +174,7 @@ def pack(rows: Rows, stored_as: int) -> bytes:
     if stored_as != _VARIANT:
         parts.append(rows.bits.astype(f"<u{_SIZES[stored_as]}").tobytes())
     else:
-        ragged = Ragged.of([rows.variant(row) for row in range(len(rows))])
+        ragged = Ragged.of(rows.variants())
         parts += [ragged.offsets.astype("<u4", copy=False).tobytes(), ragged.data]
     return b"".join(parts)
 

@@ -97,11 +97,11 @@ def _parts(kind: int, rows: Rows) -> Iterator[slice]:
     """Cut rows into blocks of `BLOCK_ROWS`; Variants also where they exceed `BLOCK_BYTES` together."""
     start, size = 0, 0
     if kind == _VARIANT:
-        for row in range(len(rows)):
-            size += len(rows.variant(row))
+        for row, variant in enumerate(rows.variants()):
+            size += len(variant)
             if (size > BLOCK_BYTES and row > start) or row - start == BLOCK_ROWS:
                 yield slice(start, row)
-                start, size = row, len(rows.variant(row))
+                start, size = row, len(variant)
     for begin in range(start, len(rows), BLOCK_ROWS):
         yield slice(begin, begin + BLOCK_ROWS)
 
@@ -135,7 +135,7 @@ def _within(values: NDArray[np.int64], starts: NDArray[Any], lengths: NDArray[An
 
 def _encode_values(kind: int, rows: Rows) -> tuple[bytes, bytes]:
     if kind == _VARIANT:
-        variants = [rows.variant(row) for row in range(len(rows))]
+        variants = rows.variants()
         return encode_ints(np.array([len(item) for item in variants], np.int64)), encode_bytes(b"".join(variants))
     base = DataType(kind)
     if FIXED[base].kind == "f":

@@ -306,7 +306,7 @@ class SqliteTwin:
         exact = self._present.numbers.get(pattern.strip("/"))
         if exact is not None:
             return [exact]
-        return [number for path, number in sorted(self._present.numbers.items()) if matches(pattern, path)]
+        return [number for path, number in self._present.by_path() if matches(pattern, path)]
 
     def _concerning(self, gaps: Sequence[Gap], number: int) -> list[Gap]:
         endpoint = self._present.endpoint[number]

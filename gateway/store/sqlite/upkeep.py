@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.plant.ports import Clock
-from gateway.plant.variant import DateTime
-from gateway.store.rows import Rows, join, unpack
+from gateway.plant.values import DataType
+from gateway.plant.variant import DateTime, to_python
+from gateway.store.rows import Rows, join, numbers, unpack
 from gateway.store.segment import Segment, block_counts, seal
 from gateway.store.sqlite.reading import sound
 from gateway.store.sqlite.state import TwinState
@@ -134,22 +135,30 @@ def _seal(path: Path, batches: Sequence[tuple[Any, ...]]) -> Segment:
 
 
 def _current_rows(newest: Rows, counts: Sequence[tuple[int, int]]) -> list[tuple[Any, ...]]:
-    return [
-        (
-            tag, _readable(newest.sample(row).value), newest.variant(row), int(newest.status[row]), int(newest.source[row]),
-            int(newest.server[row]), int(newest.received[row]), int(newest.flags[row]), count,
-        )
-        for row, (tag, count) in enumerate(counts)
-    ]  # fmt: skip
+    tags, sealed = zip(*counts, strict=True)
+    variants = newest.variants()
+    readable: list[Any] = [None] * len(newest)
+    for kind in np.unique(newest.type).tolist():
+        at = np.flatnonzero(newest.type == kind)
+        if kind == DataType.VARIANT:
+            values = [to_python(variants[row])[0] for row in at.tolist()]
+        else:
+            values = numbers(DataType(kind), newest.bits[at]).tolist()
+            if kind == DataType.DATETIME:
+                values = [DateTime(ticks) for ticks in values]
+        for row, value in zip(at.tolist(), values, strict=True):
+            readable[row] = _readable(value)
+    columns = (newest.status, newest.source, newest.server, newest.received, newest.flags)
+    return list(zip(tags, readable, variants, *(column.tolist() for column in columns), sealed, strict=True))
 
 
 def _readable(value: Any) -> int | float | str | None:
     """What a person may read in the table `current`; None for what is no scalar, or what SQLite has no form for."""
     match value:
-        case bool() | int():
-            return int(value) if -(2**63) <= value < 2**63 else str(value)
         case float():
             return None if math.isnan(value) else value
+        case int():
+            return int(value) if -(2**63) <= value < 2**63 else str(value)
         case str():
             return value
         case DateTime() | uuid.UUID():
