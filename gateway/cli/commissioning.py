@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from rich.progress import Progress
 from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
@@ -60,8 +61,9 @@ def check(
     if online:
         from gateway.runtime.tools import check_online  # noqa: PLC0415 -- OPC UA is slow to import
 
-        with error_console().status(f"asking {len(plant.endpoints())} endpoints"):
-            checks = check_online(config, _pki(data_dir, pki_dir), timeout)
+        with Progress(console=error_console(), transient=True) as progress:
+            bar = progress.add_task("asking endpoints", total=sum(endpoint.enabled for endpoint in plant.endpoints()))
+            checks = check_online(config, _pki(data_dir, pki_dir), timeout, checked=lambda _: progress.advance(bar))
         document["online"] = [asdict(item) for item in checks]
         bad = any(item.problem or any(finding.severity == "fault" for finding in item.findings) for item in checks)
     if as_json:

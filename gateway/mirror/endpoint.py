@@ -224,7 +224,10 @@ class EndpointMirror:
         tags = self.intake.table.tag
         accepted = {int(tags[row]) for row, fate in enumerate(self.fates) if fate.accepted}
         back = accepted & self._tag_gaps
-        missing = {int(tag) for tag in tags} - accepted - self._tag_gaps
+        allowed = {  # the class allows it to be missing, and it never was there
+            int(tags[row]) for row, item in enumerate(self.items) if item.tag.optional and not self.intake.table.last_source[row]
+        }
+        missing = {int(tag) for tag in tags} - accepted - self._tag_gaps - allowed
         now = self.clock.now()
         names = {int(tags[row]): describe(fate.status) for row, fate in enumerate(self.fates) if not fate.accepted}
         self.intake.close_tags(sorted(back), now)

@@ -120,6 +120,7 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
             clock=clock,
             pushes=pushes.outcomes,
             certificate_expires=lambda: expiry_ns(pki.own()) if pki.exists() else None,
+            data_dir=settings.data_dir,
         )
 
         async def copy(target: Path) -> Mapping[str, Any]:

@@ -206,14 +206,19 @@ def run_demo(
 
 
 def _where(data_dir: Path, url: str, token: Path) -> dict[str, str]:
+    us = os.path.relpath(sys.argv[0]) if Path(sys.argv[0]).name == "gateway" else "gateway"
+    here = f"--data-dir {data_dir}"
+    coater = "ochang/electrode/line-1/coater-1"
     plant = json.loads((data_dir / "fake-plc.json").read_text(encoding="utf-8"))
     return {
         "API": f"{url}/api/v1",
-        "API description": f"{url}/docs",
+        "API description": f"{url}/api/v1/openapi.json",
         "metrics": f"{url}/metrics",
         "token": str(token),
         "data": str(data_dir),
         "configuration": str(data_dir / "config"),
         "gateway's log": str(data_dir / "gateway.log"),
+        "try": f"{us} recipe push {data_dir / 'config' / 'recipes' / 'electrode-coating.yaml'} --to {coater} --wait {here}",
+        "and": f"{us} why {coater}/Process/CoatWeight {here}",
         "fake plant": f"process {plant.get('pid', '?')}, log {data_dir / 'fake-plc.log'}",
     }

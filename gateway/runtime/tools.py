@@ -1,7 +1,7 @@
 """What the command line does without a running daemon: probe, browse, check, certificates."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,8 +120,12 @@ def browse_endpoint(endpoint: Endpoint, pki_dir: Path, below: str | None, depth:
     return asyncio.run(work())
 
 
-def check_online(config_dir: Path, pki_dir: Path, timeout: float = 10.0) -> list[EndpointCheck]:
+def check_online(
+    config_dir: Path, pki_dir: Path, timeout: float = 10.0, *, checked: Callable[[EndpointCheck], None] = lambda _: None
+) -> list[EndpointCheck]:
     """Open a session with every enabled endpoint and hold its equipment against its classes; nothing is subscribed or written.
+
+    `checked` is told of each endpoint as soon as it is done.
 
     Raises:
         ConfigurationError: the files are wrong.
@@ -133,7 +137,9 @@ def check_online(config_dir: Path, pki_dir: Path, timeout: float = 10.0) -> list
 
         async def one(endpoint: Endpoint) -> EndpointCheck:
             async with limit:
-                return await _check(plant, endpoint, pki_dir, timeout)
+                done = await _check(plant, endpoint, pki_dir, timeout)
+            checked(done)
+            return done
 
         return await asyncio.gather(*(one(endpoint) for endpoint in plant.endpoints() if endpoint.enabled))
 
