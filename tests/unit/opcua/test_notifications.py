@@ -183,6 +183,7 @@ def test_long_runs_of_one_type_stay_in_order() -> None:
     decoded = decode([message(encode(items), count)])
     doubles = next(changes for changes in decoded.changes if changes.type is DataType.DOUBLE)
     assert np.array_equal(doubles.tag, [n for n in range(count) if n != 1234])
+    assert isinstance(doubles.values, np.ndarray)
     assert np.array_equal(doubles.values, doubles.tag)
 
 
