@@ -35,6 +35,7 @@ from gateway.settings import Settings
 from gateway.store.sqlite.backup import backup
 from gateway.store.sqlite.directory import claim
 from gateway.store.sqlite.twin import SqliteTwin, open_twin
+from gateway.store.sqlite.upkeep import Policy
 
 _MAINTAIN_S = 5.0
 RUNNING_FILE = "gateway.json"  #: in the data directory: where the daemon listens, for the command line
@@ -107,7 +108,7 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
     async with AsyncExitStack() as stack:
         stack.callback(listening.close)
         data = stack.enter_context(claim(settings.data_dir, ballast_bytes=settings.ballast_mb * 2**20))
-        twin = await stack.enter_async_context(open_twin(data, clock))
+        twin = await stack.enter_async_context(open_twin(data, clock, Policy(keep_ns=round(settings.retention_days * 86_400e9))))
         dialer = UaDialer(pki, read_secret, settings.connect_timeout_s)
         pushes = await stack.enter_async_context(
             open_pushes(data, dialer, clock, lambda: configuration.plant, settings.config_dir)
