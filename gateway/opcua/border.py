@@ -1,5 +1,7 @@
 """Translating what asyncua and the socket raise into the gateway's own errors, in one place."""
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,6 +49,21 @@ def translated(status: int, what: str) -> EquipmentError:
     return ServiceFault(text, status)
 
 
+def _silent(what: str, reason: str, *, connecting: bool) -> EquipmentError:
+    if connecting:
+        return Unreachable(f"{what}: {reason}; check that it runs, that host and port are right, and that no firewall is between")
+    return ConnectionLost(f"{what}: {reason}")
+
+
+def _reason(fault: OSError) -> str:
+    """What the system calls it; asyncio puts words of its own in `strerror` ("Connect call failed ('10.1.2.3', 4840)")."""
+    if isinstance(fault, socket.gaierror):
+        return f"the host name cannot be resolved ({fault.strerror})"
+    if fault.errno is not None and fault.errno > 0:
+        return os.strerror(fault.errno)
+    return fault.strerror or str(fault) or "the connection was closed"
+
+
 @contextmanager
 def border(what: str, *, connecting: bool = False) -> Iterator[None]:
     """Run a call to asyncua; whatever it raises leaves as an `EquipmentError` that begins with `what`."""
@@ -59,10 +76,9 @@ def border(what: str, *, connecting: bool = False) -> Iterator[None]:
     except ServiceError as fault:
         raise translated(int(fault.code), what) from fault
     except TimeoutError as fault:
-        raise (Unreachable if connecting else ConnectionLost)(f"{what}: no answer in time") from fault
+        raise _silent(what, "no answer in time", connecting=connecting) from fault
     except OSError as fault:
-        reason = fault.strerror or str(fault) or "the connection was closed"
-        raise (Unreachable if connecting else ConnectionLost)(f"{what}: {reason}") from fault
+        raise _silent(what, _reason(fault), connecting=connecting) from fault
     except (NotEnoughData, ValueError, IndexError, KeyError, TypeError) as fault:
         # asyncua's decoder raises these on an answer that is not what the specification says
         raise DecodingFailed(f"{what}: the answer cannot be read ({type(fault).__name__}: {fault})") from fault
