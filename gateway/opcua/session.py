@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -44,6 +45,9 @@ _FACT_NODES: Final = (
     ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall,
     ua.ObjectIds.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
 )
+
+# It warns of every refusal; they are ours to report, with their cure, once and not at each attempt.
+logging.getLogger("asyncua.client.ua_client").setLevel(logging.ERROR)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
