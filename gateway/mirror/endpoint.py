@@ -245,7 +245,8 @@ class EndpointMirror:
         """Healthy: every expected item reports or was individually rejected with a reason; and the store takes it."""
         if self._unmet:
             more = f" and {len(self._unmet) - 3} more" if len(self._unmet) > 3 else ""
-            self._enter(EndpointState.DEGRADED, f"{len(self._unmet)} items are not monitored: {', '.join(self._unmet[:3])}{more}")
+            which = f"{len(self._unmet)} items are not monitored: {', '.join(self._unmet[:3])}{more}"
+            self._enter(EndpointState.DEGRADED, f"{which}; for the cure of each: gateway why PATH")
             return
         late = self.late_items(self.clock.now())
         if late:
