@@ -139,6 +139,7 @@ class Mirror:
             self._leaving = {}
             for key in changed + added:
                 await self._enter(*wanted[key], former.get(key))
+            self._endpoints = {key: self._endpoints[key] for key in wanted}  # in the plant's order, however they came
             return {"added": added, "changed": changed, "removed": removed, "kept": kept}
 
     async def _enter(self, endpoint: Endpoint, items: Sequence[Item], former: EndpointMirror | None) -> None:
