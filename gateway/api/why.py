@@ -69,7 +69,8 @@ def _endpoint(known: Evidence) -> Link:
     since = f"since {iso(report.since)}"
     if report.state in _FLOWING:
         heard = "" if report.last_heard is None else f", last heard {_ago(known.now, report.last_heard)} ago"
-        return Link("endpoint", True, f"{key} {_STATES[report.state]} {since}{heard} ({report.url}).")
+        reason = f" {report.reason}." if report.reason else ""
+        return Link("endpoint", True, f"{key} {_STATES[report.state]} {since}{heard} ({report.url}).{reason}")
     return Link("endpoint", False, f"{key} {_STATES[report.state]} {since} ({report.url}).", report.reason)
 
 

@@ -79,7 +79,7 @@ class EndpointMirror:
 
     def __init__(
         self, endpoint: Endpoint, items: Sequence[Item], intake: Intake, dialer: MirrorDialer, connecting: asyncio.Semaphore,
-        clock: Clock, *, outage_cover_s: float, open_tag_gaps: set[int], learned: Learned,
+        clock: Clock, *, outage_cover_s: float, open_tag_gaps: set[int], learned: Learned, store_trouble: Callable[[], str],
     ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.items = items
@@ -98,6 +98,7 @@ class EndpointMirror:
         self._feed: Feed | None = None
         self._tag_gaps = open_tag_gaps
         self._learned = learned
+        self._store_trouble = store_trouble
         self._backoff = Backoff()
         self._unmet: list[str] = []
         self._began = 0
@@ -243,13 +244,13 @@ class EndpointMirror:
 
     def _judge_health(self) -> None:
         """Healthy: every expected item reports or was individually rejected with a reason; and the store takes it."""
-        if self._unmet:
+        if trouble := self._store_trouble():
+            self._enter(EndpointState.DEGRADED, f"its values are received and not stored: {trouble}")
+        elif self._unmet:
             more = f" and {len(self._unmet) - 3} more" if len(self._unmet) > 3 else ""
             which = f"{len(self._unmet)} items are not monitored: {', '.join(self._unmet[:3])}{more}"
             self._enter(EndpointState.DEGRADED, f"{which}; for the cure of each: gateway why PATH")
-            return
-        late = self.late_items(self.clock.now())
-        if late:
+        elif late := self.late_items(self.clock.now()):
             self._enter(
                 EndpointState.DEGRADED, f"{len(late)} items are silent for longer than their class allows: {', '.join(late[:3])}"
             )
@@ -257,7 +258,8 @@ class EndpointMirror:
             self._enter(EndpointState.CONNECTED, "")
 
     def late_items(self, now: int) -> list[str]:
-        """Items that declare `max_silence` and have been silent for longer."""
+        """Items that declare `max_silence` and have been silent for longer, as far as what was received has been looked at."""
+        now = self.intake.known_until(now)
         last, began = self.intake.table.last_received, self._began  # a new session reports everything once: give it the time
         return [
             self.items[row].path

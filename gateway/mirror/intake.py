@@ -115,6 +115,10 @@ class Intake:
             self.marks.closes_tags += tags
             self._wake()
 
+    def known_until(self, now: int) -> int:
+        """The moment until which the table knows all that was received: what waits to be decoded came no earlier."""
+        return min((messages[0].received for messages in self._pending.values()), default=now)
+
     @property
     def full(self) -> bool:
         """True while no further messages are asked for."""

@@ -86,7 +86,7 @@ class Mirror:
         return EndpointMirror(
             endpoint, items, intake, self._dialer, self._connecting, self._clock,
             outage_cover_s=self._plant.mirror.outage_cover_s, learned=learned,
-            open_tag_gaps={gap.tag for gap in open_gaps if gap.tag is not None},
+            open_tag_gaps={gap.tag for gap in open_gaps if gap.tag is not None}, store_trouble=lambda: self.ingest.trouble,
         )  # fmt: skip
 
     def _launch(self, mirror: EndpointMirror) -> None:

@@ -99,6 +99,18 @@ def test_values_are_in_flight_until_the_receipt() -> None:
     assert bench.feed.acknowledged == [1]
 
 
+def test_what_waits_undecoded_is_not_taken_for_silence() -> None:
+    """While the store stalls nothing is decoded; whether an item is late is judged as of the oldest message that waits."""
+    bench = Bench()
+    now = 9 * SECOND
+    assert bench.intake.known_until(now) == now
+    for sequence in (3, 4):
+        bench.sink.accept(bench.feed.data(sequence, [(0, 1.5, SECOND, 0)]))
+    assert bench.intake.known_until(now) == 3 * SECOND
+    bench.intake.take()
+    assert bench.intake.known_until(now) == now
+
+
 def test_handles_become_tags_and_units_become_the_class_s() -> None:
     bench = Bench()
     bench.sink.accept(bench.feed.data(1, [(0, 20.0, SECOND, 0), (2, 212.0, SECOND, 0)]))
