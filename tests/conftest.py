@@ -34,6 +34,7 @@ PEERS: dict[str, Callable[[], str | None]] = {
     "node": _missing_node,
     "prometheus": lambda: _missing_programs(("prometheus",), ("promtool",), package="prometheus"),
     "systemd": lambda: _missing_programs(("systemd-analyze",), package="systemd"),
+    "root": lambda: None if os.geteuid() == 0 else "only root may mount a device: run the tests as root",
     "chromium": lambda: _missing_programs(("chromium", "chromium-browser", "google-chrome"), package="chromium"),
 }
 
