@@ -44,6 +44,7 @@ class Item:
         return TagRecord(
             path=self.path, endpoint=endpoint.key, node=node, equipment_class=self.equipment.equipment_class.name,
             type=str(self.tag.type), unit=self.tag.unit, stepped=self.stepped,
+            masked=self.equipment.equipment_class.holds_recipe(self.tag.path),
         )  # fmt: skip
 
     def deadband(self) -> Deadband | None:

@@ -125,6 +125,10 @@ class EquipmentClass:
         """The tag at `path`, or None."""
         return next((tag for tag in self.tags if tag.path == path), None)
 
+    def holds_recipe(self, path: str) -> bool:
+        """True for a tag that shows a recipe's parameter as it is active."""
+        return self.recipe is not None and path.startswith(f"{self.recipe.block}/Active/")
+
 
 @dataclass(frozen=True, slots=True)
 class SiteMeasure:

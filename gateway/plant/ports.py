@@ -62,7 +62,7 @@ class TagRecord:
     type: str  #: the class's declared type, such as "Double" or "Float[]"
     unit: str | None = None
     stepped: bool = False  #: hold the last value between samples (everything that is not analogue)
-    masked: bool = False  #: bound to a confidential recipe's parameter
+    masked: bool = False  #: holds a recipe's parameter: not for everyone to see
 
 
 @dataclass(frozen=True, slots=True)
