@@ -1,7 +1,8 @@
 """What acceptance tests share: the gateway's certificate, trust and tokens, made once with the commands a user has."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +31,16 @@ class Kit:
         """The gateway's own certificate."""
         return self.data / "pki" / "own" / "cert.der"
 
-    def trust_all(self, plcs: FakePlcs) -> None:
-        """`gateway pki trust` for each server of a site that has not been trusted yet."""
+    def trust_all(self, sites: Iterable[FakePlcs]) -> None:
+        """`gateway pki trust` for each server of these sites that has not been trusted yet."""
         trusted = {path.read_bytes() for path in (self.data / "pki" / "trusted").glob("*.der")}
-        for endpoint in plcs.urls:
-            shown = self.plc_pki / endpoint / "cert.der"
-            if endpoint != UNSECURED and shown.read_bytes() not in trusted:
-                say([GATEWAY, "pki", "trust", str(shown), "--data-dir", str(self.data)]).ended(0)
+        shown = [self.plc_pki / name / "cert.der" for site in sites for name in site.urls if name != UNSECURED]
+        command = [GATEWAY, "pki", "trust", "--data-dir", str(self.data)]
+        with ThreadPoolExecutor(2) as pool:
+            for said in pool.map(
+                lambda file: say([*command, str(file)]), [file for file in shown if file.read_bytes() not in trusted]
+            ):
+                said.ended(0)
 
 
 @pytest.fixture(scope="session")
@@ -60,12 +64,20 @@ class StandingPlant:
         self._kit, self._root, self._stack = kit, root, stack
         self._sites: dict[str, FakePlcs] = {}
 
+    def start(self, *names: str) -> None:
+        """Start these sites, if they do not run yet, and trust their servers."""
+        kit = self._kit
+        made = {
+            name: FakePlcs(self._root, name, self.base, kit.plc_pki, kit.certificate, time_scale=TIME_SCALE)
+            for name in names
+            if name not in self._sites
+        }
+        self._stack.enter_context(running(list(made.values())))
+        self._sites |= made
+        kit.trust_all(made.values())
+
     def site(self, name: str) -> FakePlcs:
-        """A site, started and trusted."""
-        if name not in self._sites:
-            made = FakePlcs(self._root, name, self.base, self._kit.plc_pki, self._kit.certificate, time_scale=TIME_SCALE)
-            self._sites[name] = self._stack.enter_context(running(made))
-            self._kit.trust_all(made)
+        """A site that was started."""
         return self._sites[name]
 
 
@@ -83,8 +95,7 @@ MakeGateway = Callable[..., Gateway]
 
 def _maker(kit: Kit, plant: StandingPlant, new: Callable[[], Path], stack: ExitStack) -> MakeGateway:
     def make(*sites: str, configured: Sequence[str] = (), started: bool = True) -> Gateway:
-        for site in sites:
-            plant.site(site)
+        plant.start(*sites)
         gateway = prepared(new(), kit, configured or sites, plant.base)
         stack.enter_context(gone_afterwards(gateway))
         if started:
@@ -139,9 +150,8 @@ def world(kit: Kit, tmp_path: Path) -> Iterator[MakeWorld]:
         def make(*sites: str, grace: str = "60s") -> World:
             base = free_ports()
             plcs = {site: FakePlcs(tmp_path, site, base, kit.plc_pki, kit.certificate) for site in sites}
-            for each in plcs.values():
-                stack.enter_context(running(each))
-                kit.trust_all(each)
+            stack.enter_context(running(list(plcs.values())))
+            kit.trust_all(plcs.values())
             return World(plcs, stack.enter_context(gone_afterwards(prepared(tmp_path, kit, sites, base, grace=grace))))
 
         yield make

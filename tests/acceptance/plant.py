@@ -71,12 +71,16 @@ class FakePlcs:
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start, and wait until every server listens."""
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
         self._ready.unlink(missing_ok=True)
         with self._log.open("ab") as log:
-            process = subprocess.Popen(self._command, env=surroundings(PASSWORDS), stdout=log, stderr=log)
-        self._process = process
+            self._process = subprocess.Popen(self._command, env=surroundings(PASSWORDS), stdout=log, stderr=log)
+
+    def listen(self) -> None:
+        """Wait until every server listens."""
+        process = self._process
+        assert process is not None
         until(
             lambda: self._ready.is_file() or process.poll() is not None, within=_START_S, what=lambda: f"fake plant: {self._log}"
         )
@@ -110,10 +114,14 @@ class FakePlcs:
 
 
 @contextmanager
-def running(plcs: FakePlcs) -> Iterator[FakePlcs]:
-    """The processes while the block runs."""
+def running(plcs: Sequence[FakePlcs]) -> Iterator[None]:
+    """The processes while the block runs; they start side by side."""
     try:
-        plcs.start()
-        yield plcs
+        for each in plcs:
+            each.launch()
+        for each in plcs:
+            each.listen()
+        yield
     finally:
-        plcs.stop()
+        for each in plcs:
+            each.stop()

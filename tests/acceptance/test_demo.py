@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.acceptance.commands import GATEWAY, say, surroundings, until
 from tests.acceptance.daemon import CONNECTED_S, Gateway
 
-DURATION_S = 25
+DURATION_S = 20
 SCRAPES = 30
 
 

@@ -42,7 +42,8 @@ def test_a_killed_controller_shows_as_an_outage_and_heals_by_itself(world: MakeW
     assert "connecting" in said.out
     assert gateway.reading(OTHER_TAG)["status"]["severity"] == "good"  # one bad endpoint disturbs no other
 
-    plc.start()
+    plc.launch()
+    plc.listen()
     gateway.until_state("connected", KEY, within=45)
     until(lambda: gateway.reading(TAG)["status"]["severity"] == "good", within=10, what=lambda: gateway.reading(TAG))
     for moment, status in ((early, UNCERTAIN), (late, BAD)):
