@@ -10,7 +10,7 @@ PEERS := tests/peers/node_modules/.installed
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
 
-.PHONY: help install demo test check bench chaos clean peers
+.PHONY: help install demo test check bench chaos clean peers schemas
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench: install ## measure, and write bench.json
 
 chaos: install ## SIGKILL the daemon a hundred times at random moments (about half an hour)
 	CHAOS_KILLS=100 $(VENV)/bin/python -m pytest --timeout=7200 tests/acceptance/test_stop_and_kill.py $(ARGS)
+
+schemas: install ## write the JSON Schemas of config/ again
+	$(VENV)/bin/python -c "from pathlib import Path; from gateway.documents import write_schemas; write_schemas(Path('config/schemas'))"
 
 peers: $(PEERS) ## the Node.js programs that some tests meet
 

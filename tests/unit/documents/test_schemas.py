@@ -29,9 +29,7 @@ def property_names(schema: Any) -> set[str]:
 def test_the_committed_schemas_are_current(tmp_path: Path) -> None:
     for path in write_schemas(tmp_path):
         committed = ROOT / "config" / "schemas" / path.name
-        assert committed.read_text("utf-8") == path.read_text("utf-8"), (
-            "call gateway.documents.write_schemas(Path('config/schemas')) and commit what it wrote"
-        )
+        assert committed.read_text("utf-8") == path.read_text("utf-8"), "run `make schemas` and commit what it wrote"
 
 
 @pytest.mark.parametrize("kind", schemas())
@@ -55,3 +53,12 @@ def test_every_field_is_in_the_documentation(kind: str) -> None:
     section = text[text.index(f"## {kind}\n") :]
     section = section[: section.find("\n## ", 3)]
     assert {name for name in property_names(schemas()[kind]) if f"`{name}`" not in section} == set()
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_names_the_schema_of_its_kind_and_satisfies_it(file: Path) -> None:
+    text = file.read_text("utf-8")
+    named = text.partition("\n")[0].removeprefix("# yaml-language-server: $schema=")
+    document = yaml.safe_load(text)
+    assert (file.parent / named).resolve() == ROOT / "config" / "schemas" / f"{document['kind']}.json"
+    assert [error.message for error in Draft202012Validator(schemas()[document["kind"]]).iter_errors(document)] == []
