@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import commissioning, control, daemon, diagnosis, pki, recipe, tokens, twin
-from gateway.cli.exit_codes import exit_code_of
+from gateway.cli.exit_codes import ExitCode, exit_code_of
 from gateway.cli.output import error_console
 from gateway.errors import ConfigurationError, GatewayError
 
@@ -60,6 +60,10 @@ def main() -> None:
         # Whoever read our output has enough ('gateway … | head'); there is nobody left to tell.
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _report(GatewayError(f"{where}{error.strerror or error}"))
+        sys.exit(ExitCode.NEGATIVE)
 
 
 def _report(error: GatewayError) -> None:

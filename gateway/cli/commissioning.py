@@ -9,9 +9,10 @@ from rich.progress import Progress
 from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.files import must_be_new, write
 from gateway.cli.options import ConfigDir, Json
-from gateway.cli.output import console, error_console, print_json, say, styled, table
-from gateway.errors import ConfigurationError, RequestRefused
+from gateway.cli.output import console, error_console, print_json, say, styled, table, warn
+from gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from gateway.plant.equipment_class import Endpoint, Plant
@@ -113,6 +114,7 @@ def _print_check(document: dict[str, Any]) -> None:
 def probe(
     server: _Server,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the suggested site file here (a new file).")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="With --out: overwrite a file that is there.")] = False,
     config: _Config = None,
     data_dir: _DataDir = None,
     pki_dir: _PkiDir = None,
@@ -129,22 +131,25 @@ def probe(
     """
     from gateway.runtime.tools import probe_endpoint  # noqa: PLC0415 -- OPC UA is slow to import
 
-    if out is not None and out.exists():
-        raise RequestRefused(f"{out} exists: choose a new file")
+    must_be_new(out, replace=replace, hint="choose a new file, or overwrite it with --replace")
     endpoint = _endpoint(server, config, policy=policy, mode=mode, user=user, password_env=password_env)
     with error_console().status(f"asking {endpoint.url}"):
         document = asdict(probe_endpoint(endpoint, _pki(data_dir, pki_dir), timeout))
-    if out is not None:
-        out.write_text(document["site_file"], "utf-8")
     if as_json:
         print_json(document)
     else:
-        _print_probe(document, out)
+        _print_probe(document, shows_file=out is None)
     if document["problem"]:
+        if out is not None:
+            warn(f"{out} was not written: without a session a site file would only be guessed.")
         raise typer.Exit(ExitCode.NEGATIVE)
+    if out is not None:
+        write(out, document["site_file"], replace=replace)
+        if not as_json:
+            say(f"A site file to begin with is in {out}.")
 
 
-def _print_probe(document: dict[str, Any], out: Path | None) -> None:
+def _print_probe(document: dict[str, Any], *, shows_file: bool) -> None:
     made = table(["policy", "mode", "users", "certificate (SHA-256)", "we can"])
     for offer in document["offers"]:
         can = styled("yes", "good") if offer["supported"] else styled("no", "bad")
@@ -164,11 +169,9 @@ def _print_probe(document: dict[str, Any], out: Path | None) -> None:
         say(f"history: {'kept for some variables' if document['history'] else 'none found'}")
         if facts["clock_offset_s"] is not None:
             say(f"clock: {facts['clock_offset_s']:+.3f} s against ours")
-    if out is None:
+    if shows_file:
         say("\nA site file to begin with:\n")
         say(document["site_file"])
-    else:
-        say(f"A site file to begin with is in {out}.")
 
 
 def browse(

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,9 @@ from rich.text import Text
 
 from gateway.cli.client import Client, connect
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.files import must_be_new, write
 from gateway.cli.options import DataDir, Json, TokenFile, Url
 from gateway.cli.output import age_text, console, endpoints_view, error_console, print_json, say, status_text, table, value_text
-from gateway.errors import RequestRefused
 
 
 def status(
@@ -102,19 +103,21 @@ def support_bundle(
         str, typer.Option("--around", help="The moment of interest: ISO 8601, or -10m for ten minutes ago.")
     ] = "now",
     minutes: Annotated[int, typer.Option(min=1, max=1440, help="How long before and after the moment.")] = 15,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The new ZIP file; default: support-<line>.zip here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The new ZIP file; default: support-<line>-<time>.zip here.")
+    ] = None,
     as_json: Json = False,
     url: Url = None,
     data_dir: DataDir = None,
     token_file: TokenFile = None,
 ) -> None:
     """Values, gaps, endpoint state, configuration and logs of one line in a ZIP, without secrets, for who must help from afar."""
-    target = out or Path(f"support-{line.strip('/').replace('/', '_')}.zip")
-    if target.exists():
-        raise RequestRefused(f"{target} exists: choose a new file with --out")
+    made = datetime.now(UTC)
+    target = out or Path(f"support-{line.strip('/').replace('/', '_')}-{made:%Y-%m-%dT%H%M%SZ}.zip")
+    must_be_new(target, hint="choose a new file with --out")
     with connect(url, data_dir, token_file) as client, error_console().status("gathering"):
         content = client.download("/support-bundle", line=line, around=around, minutes=minutes)
-    target.write_bytes(content)
+    write(target, content)
     if as_json:
         print_json({"file": str(target), "bytes": len(content)})
     else:

@@ -1,6 +1,5 @@
 """`gateway token`: who may ask the API."""
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.api.tokens import Role, create_token
+from gateway.cli.files import must_be_new, write_private
 from gateway.cli.output import print_json, say, warn
 from gateway.errors import RequestRefused
 
@@ -33,13 +33,17 @@ def create(
     """Make a token. It is shown once; the gateway keeps only its hash. A running gateway knows it at once."""
     if not data_dir.is_dir():
         raise RequestRefused(f"{data_dir} is no directory: give the gateway's data directory with --data-dir")
-    if out is not None and out.exists():
-        raise RequestRefused(f"{out} exists: choose a new file")
+    must_be_new(out)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    token = create_token(data_dir, name, role, created=created, replace=replace)
-    if out is not None:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(token + "\n")
+
+    def make() -> str:
+        return create_token(data_dir, name, role, created=created, replace=replace) + "\n"
+
+    token = ""
+    if out is None:
+        token = make().strip()
+    else:
+        write_private(out, make)
     shown = {"name": name, "role": role.value, "created": created}
     if as_json:
         print_json({**shown, "file": str(out)} if out else {**shown, "token": token})
