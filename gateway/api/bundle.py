@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gateway.api import wire
-from gateway.api.times import iso
+from gateway.api.times import iso, parse_moment
 from gateway.mirror.report import EndpointReport, Finding, ItemReport
 from gateway.plant.equipment_class import Endpoint, Equipment
 from gateway.plant.ports import Account, Gap, History, Reading
 from gateway.plant.status_names import name
+from gateway.recipes.service import PushStatus
 
 _README: Final = """\
 Support bundle of {line}, gateway {version}
@@ -28,8 +29,16 @@ current.json        values when the bundle was made
 as-of.json          values at the moment asked for
 history.csv         every stored change in the interval
 gaps.json           intervals for which the twin cannot vouch
-logs.jsonl          the gateway's recent log
+events.json         pushes into the line with their journals, and changes of endpoint state, in the interval
+logs.jsonl          the gateway's log in the interval, as far as the process still holds it
+
+Alarms of the controllers are not in it: the gateway does not mirror them yet.
 """
+_LOG_NOTE: Final = (
+    "The latest records that the gateway's process holds in memory. What is older than 'held_since', or from before a restart,"
+    " is in the journal of the gateway's machine only; that goes for the endpoint states in events.json too."
+)
+_NOT_INCLUDED: Final = ("Alarms and events of the controllers: the gateway does not mirror them yet.",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,9 @@ class BundleContent:
     accounts: Sequence[Account]
     equipment: Sequence[Equipment]
     endpoints: Sequence[Endpoint]
-    logs: Sequence[Mapping[str, Any]]
+    pushes: Sequence[PushStatus]  #: that were under way in the interval, oldest first
+    pushes_complete: bool  #: False when only the latest of the line were looked at
+    logs: Sequence[Mapping[str, Any]]  #: all that is held, oldest first; what goes in is cut to the interval
 
 
 def pack(content: BundleContent) -> bytes:
@@ -67,6 +78,7 @@ def pack(content: BundleContent) -> bytes:
 
 def _files(content: BundleContent) -> dict[str, str]:
     times = {key: iso(getattr(content, key)) for key in ("made", "around", "start", "end")}
+    logs = [record for record in content.logs if _inside(content, record)]
     cut = [history.path for history in content.histories if not history.complete]
     manifest = {
         "line": content.line,
@@ -76,6 +88,16 @@ def _files(content: BundleContent) -> dict[str, str]:
         "samples": sum(len(history.samples) for history in content.histories),
         "cut_short": cut,
         "masked": sorted(content.masked),
+        "pushes": len(content.pushes),
+        "pushes_complete": content.pushes_complete,
+        "logs": {
+            "start": times["start"],
+            "end": times["end"],
+            "records": len(logs),
+            "held_since": content.logs[0].get("timestamp") if content.logs else None,
+            "note": _LOG_NOTE,
+        },
+        "not_included": _NOT_INCLUDED,
     }
     return {
         "README.txt": _README.format(line=content.line, version=content.version, **times),
@@ -88,7 +110,48 @@ def _files(content: BundleContent) -> dict[str, str]:
         "as-of.json": _json(_readings(content, content.as_of)),
         "history.csv": _history(content),
         "gaps.json": _json([wire.gap_json(where, gap) for where, gap in content.gaps]),
-        "logs.jsonl": "".join(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in content.logs),
+        "events.json": _json(_events(content, logs)),
+        "logs.jsonl": "".join(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in logs),
+    }
+
+
+def _inside(content: BundleContent, record: Mapping[str, Any]) -> bool:
+    try:
+        return content.start <= parse_moment(str(record.get("timestamp", "")), content.made) <= content.end
+    except ValueError:
+        return False
+
+
+def _events(content: BundleContent, logs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What happened to the line, apart from its values. Recipe values are left out for everyone: a bundle travels."""
+    ours = {endpoint.key for endpoint in content.endpoints}
+    return {
+        "pushes": [_push(status) for status in content.pushes],
+        "endpoint_states": [
+            {"time": record["timestamp"], "endpoint": key, "state": record.get("state"), "reason": record.get("reason", "")}
+            for record in logs
+            if record.get("event") == "endpoint state" and (key := f"{record.get('site')}/{record.get('endpoint')}") in ours
+        ],
+    }
+
+
+def _push(status: PushStatus) -> dict[str, Any]:
+    push = status.push
+    return {
+        "push": push.id,
+        "recipe": push.control.name,
+        "equipment": str(push.control.equipment),
+        "handshake": push.control.handshake,
+        "rendered_digest": push.control.rendered_digest,
+        "requested_by": push.requested_by,
+        **wire.moment_json("requested_at", push.requested_at),
+        "state": push.state,
+        "reason": push.reason,
+        **wire.moment_json("ended_at", push.ended_at),
+        "steps": [
+            {**wire.moment_json("time", step.time), "state": str(step.state), "tx_id": step.tx_id, "detail": dict(step.detail)}
+            for step in status.steps
+        ],
     }
 
 

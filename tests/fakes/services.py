@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.api.services import Services
+from gateway.api.times import iso
 from gateway.api.tokens import Identity, Role
 from gateway.errors import NotFound
 from gateway.mirror.report import EndpointReport, EndpointState, Finding, ItemReport
@@ -350,6 +351,11 @@ class PaperPushes:
             raise self.failure
 
 
+def log_record(event: str, ago: int, **more: str) -> dict[str, Any]:
+    """A log record that is `ago` nanoseconds old, in the form of the log's tail."""
+    return {"event": event, "level": "info", "timestamp": iso(NOW - ago), **more}
+
+
 @dataclass
 class Paper:
     """The parts of the daemon of paper, to be changed by a test before it asks."""
@@ -362,7 +368,7 @@ class Paper:
     backups: list[Path] = field(default_factory=list)
     reloads: int = 0
     reload_failure: Exception | None = None
-    log: list[Mapping[str, Any]] = field(default_factory=lambda: [{"event": "started", "level": "info"}])
+    log: list[Mapping[str, Any]] = field(default_factory=lambda: [log_record("started", SECOND)])
 
     async def _metrics(self) -> bytes:
         return b"# TYPE gateway_up gauge\ngateway_up 1\n"

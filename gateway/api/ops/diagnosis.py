@@ -25,6 +25,7 @@ _DAY_NS = 86_400 * 1_000_000_000
 _MINUTE_NS = 60 * 1_000_000_000
 _BUNDLED_SAMPLES_PER_TAG = 2000
 _BUNDLED_SAMPLES = 400_000
+_BUNDLED_PUSHES = 1000
 
 
 @router.get("/why")
@@ -108,7 +109,7 @@ async def support_bundle(
     around: Moment = "now",
     minutes: Annotated[int, Query(ge=1, le=1440, description="before and after the moment")] = 15,
 ) -> Response:
-    """A ZIP for a colleague at the mother factory: values, gaps, endpoint state, configuration, logs of one line. No secrets."""
+    """A ZIP for a colleague at the mother factory: values, gaps, events, endpoints, configuration, log of one line. No secrets."""
     found = next((item for site in ask.plant().sites for item in site.lines if _line_path(item) == line.strip("/")), None)
     if found is None:
         lines = ", ".join(_line_path(item) for site in ask.plant().sites for item in site.lines)
@@ -139,6 +140,8 @@ async def _bundle(ask: Services, line: Line, when: int, span: int) -> BundleCont
         history = await ask.twin.history(record.path, start=start, end=end, limit=limit)
         left -= len(history.samples)
         histories.append(history)
+    newest = await ask.pushes.pushes(path, limit=_BUNDLED_PUSHES)
+    under_way = [push for push in newest if push.requested_at <= end and (push.ended_at is None or push.ended_at >= start)]
     return BundleContent(
         version=ask.version,
         line=path,
@@ -157,5 +160,7 @@ async def _bundle(ask: Services, line: Line, when: int, span: int) -> BundleCont
         accounts=[account for account in await ask.twin.accounts() if account.endpoint in keys],
         equipment=line.equipment,
         endpoints=[endpoint for endpoint in plant.endpoints() if endpoint.key in keys],
+        pushes=[await ask.pushes.status(push.id) for push in reversed(under_way)],
+        pushes_complete=len(newest) < _BUNDLED_PUSHES,
         logs=ask.log_tail(),
     )

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from gateway.mirror.report import EndpointState, Finding
-from tests.fakes.services import COATER, NOW, REPORT, SECOND, SPEED, WEIGHT, Paper, hole, item, sample
+from tests.fakes.services import COATER, NOW, REPORT, SECOND, SPEED, WEIGHT, Paper, hole, item, log_record, sample
 
 from .conftest import Ask
 
@@ -173,6 +173,35 @@ async def test_the_support_bundle_has_everything_and_no_secret(paper: Paper, ope
     everything = "".join(files.values())
     for secret in ("42.0", "gateway-user", "WROCLAW_PASSWORD"):
         assert secret not in everything
+
+
+async def test_the_support_bundle_tells_what_happened_in_the_interval_and_nothing_from_outside(
+    paper: Paper, operator: httpx.AsyncClient
+) -> None:
+    await paper.pushes.submit("…", "coat.yaml", COATER, "olga", "key")
+    place = {"site": "wroclaw", "endpoint": "electrode-plc"}
+    paper.log = [
+        log_record("endpoint state", 120 * SECOND, **place, state="connecting", reason=""),
+        log_record("endpoint state", 30 * SECOND, **place, state="degraded", reason="no keep-alive"),
+        log_record("endpoint state", 29 * SECOND, site="wroclaw", endpoint="formation-plc", state="connected", reason=""),
+        {"event": "without a time"},
+    ]
+    response = await operator.get("/api/v1/support-bundle", params={"line": LINE, "minutes": 1})
+    archive = zipfile.ZipFile(io.BytesIO(response.content))
+    events = json.loads(archive.read("events.json"))
+    assert [(each["time"], each["endpoint"], each["state"], each["reason"]) for each in events["endpoint_states"]] == [
+        ("2027-01-15T07:59:30.000Z", "wroclaw/electrode-plc", "degraded", "no keep-alive")
+    ]
+    (push,) = events["pushes"]
+    assert (push["recipe"], push["equipment"], push["requested_by"]) == ("coat@1.0.0", COATER, "olga")
+    assert [step["state"] for step in push["steps"]] == ["Planned", "Leased"]
+    assert all("values" not in step for step in push["steps"])
+    assert len(archive.read("logs.jsonl").splitlines()) == 2
+    logs = json.loads(archive.read("manifest.json"))["logs"]
+    assert (logs["start"], logs["end"]) == ("2027-01-15T07:59:00.000Z", "2027-01-15T08:01:00.000Z")
+    assert (logs["records"], logs["held_since"]) == (2, "2027-01-15T07:58:00.000Z")
+    earlier = await operator.get("/api/v1/support-bundle", params={"line": LINE, "around": "-10m", "minutes": 1})
+    assert json.loads(zipfile.ZipFile(io.BytesIO(earlier.content)).read("events.json")) == {"pushes": [], "endpoint_states": []}
 
 
 async def test_the_support_bundle_of_an_unknown_line_lists_the_lines(operator: httpx.AsyncClient) -> None:
