@@ -109,7 +109,7 @@ async def support_bundle(
     around: Moment = "now",
     minutes: Annotated[int, Query(ge=1, le=1440, description="before and after the moment")] = 15,
 ) -> Response:
-    """A ZIP for a colleague at the mother factory: values, gaps, events, endpoints, configuration, log of one line. No secrets."""
+    """A ZIP for a colleague at the mother factory: values, gaps, events, configuration, log of one line, and no secrets."""
     found = next((item for site in ask.plant().sites for item in site.lines if _line_path(item) == line.strip("/")), None)
     if found is None:
         lines = ", ".join(_line_path(item) for site in ask.plant().sites for item in site.lines)
