@@ -17,6 +17,8 @@ FIGURES: Final[dict[str, tuple[str, bool, str]]] = {
     "segments": ("gateway_store_segments", False, "Sealed segments"),
     "blocks": ("gateway_store_blocks", False, "Sealed blocks"),
     "sealed_rows": ("gateway_store_sealed_values", False, "Values in sealed blocks"),
+    "retired_segments": ("gateway_store_retired_segments", True, "Sealed segments that retention deleted"),
+    "retired_rows": ("gateway_store_retired_values", True, "Values that retention deleted"),
     "gaps_open": ("gateway_store_open_gaps", False, "Gaps that still last"),
     "quarantined": ("gateway_store_quarantined_values", False, "Values the store refused and put aside"),
     "bytes": ("gateway_store_bytes", False, "Bytes of the twin's database files"),

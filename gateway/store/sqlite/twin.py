@@ -297,7 +297,13 @@ class SqliteTwin:
             rows = await self._state.reader(connection).rows("figures")
         names = ("log_batches", "log_rows", "segments", "sealed_rows", "blocks", "gaps_open", "quarantined")
         figures = {name: float(value or 0) for name, value in zip(names, rows[0], strict=True)}
-        return {**self._figures, **figures, "tags": float(self._present.known), "bytes": float(self._bytes())}
+        return {
+            **self._figures,
+            **self._upkeep.figures,
+            **figures,
+            "tags": float(self._present.known),
+            "bytes": float(self._bytes()),
+        }
 
     def _bytes(self) -> int:
         return sum(file.stat().st_size for file in self._data.path.glob(f"{self._data.twin.name}*"))

@@ -40,6 +40,7 @@ class Upkeep:
         self._clock = clock
         self._policy = policy
         self._one_at_a_time = asyncio.Lock()
+        self.figures = {"retired_segments": 0.0, "retired_rows": 0.0}  #: what retention deleted since the process began
 
     async def round(self) -> None:
         """Retire what is too old, then seal as long as there is enough to seal. Retention goes first: it makes room."""
@@ -124,6 +125,8 @@ class Upkeep:
                     counts[tag] = counts.get(tag, 0) + count
             await connection.executemany(sql["add_retired"], [(count, tag) for tag, count in counts.items()])
             await connection.execute(sql["drop_segment"], (segment,))
+        self.figures["retired_segments"] += 1
+        self.figures["retired_rows"] += sum(counts.values())
 
 
 def _seal(path: Path, batches: Sequence[tuple[Any, ...]]) -> Segment:

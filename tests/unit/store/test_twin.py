@@ -128,6 +128,8 @@ async def test_retention_deletes_what_is_too_old_and_keeps_the_account(opened: O
         assert await values(twin) == [3]
         assert await twin.gaps("", start=0, end=START * 2) == []
         assert [account.stored for account in await twin.accounts()] == [3]
+        figures = await twin.statistics()
+        assert (figures["retired_segments"], figures["retired_rows"], figures["sealed_rows"]) == (1, 2, 1)
         assert await twin.verify() == []
         readings = await twin.current("", now=clock.time, grace_ns=1)
         assert [reading.sample and reading.sample.value for reading in readings] == [3, 2]
