@@ -14,7 +14,8 @@ from gateway.cli.client import Client, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.files import must_be_new, write
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import age_text, console, endpoints_view, error_console, print_json, say, status_text, table, value_text
+from gateway.cli.output import console, endpoints_view, error_console, print_json, say, status_text, table
+from gateway.cli.words import ago_text, value_text
 
 
 def status(
@@ -91,7 +92,7 @@ def _print_why(document: dict[str, Any]) -> None:
         facts.add_row("value", Text(f"{value_text(sample)} {reading['unit'] or ''}".strip()))
         facts.add_row("status", status_text(reading["status"]))
         for name in ("source", "server", "received"):
-            facts.add_row(f"{name} time", f"{sample[f'{name}_time']} ({age_text(now, sample[f'{name}_time_ns'])} ago)")
+            facts.add_row(f"{name} time", f"{sample[f'{name}_time']} ({ago_text(now, sample[f'{name}_time_ns'])})")
     if document["guidance"]:
         facts.add_row("guidance", Text(document["guidance"]))
     out.print(facts)

@@ -2,12 +2,15 @@
 
 import json
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from gateway.cli.words import age_text, duration_text, moment_text
 
 #: Colours by severity of a status code, and of an endpoint's state.
 _STYLES: Final = {
@@ -59,37 +62,16 @@ def table(columns: Sequence[str | tuple[str, str]], *, title: str | None = None)
     return made
 
 
-def value_text(sample: Mapping[str, Any] | None) -> str:
-    """A sample's value for a table cell."""
-    if sample is None:
+def on_terminal() -> bool:
+    """True when a person looks at standard output: times are shown to the second, tables fit the width."""
+    return sys.stdout.isatty()
+
+
+def moment_shown(document: Mapping[str, Any], key: str) -> str:
+    """The time `key` of an API document: to the second on a terminal, else in full."""
+    if document[key] is None:
         return "—"
-    if sample["masked"]:
-        return "(masked)"
-    value = sample["value"]
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str):
-        return value if len(value) <= 60 else value[:57] + "…"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def age_text(now_ns: int, then_ns: int | None) -> str:
-    """How long ago, in the unit that reads best."""
-    if then_ns is None:
-        return "never"
-    seconds = (now_ns - then_ns) / 1e9
-    if seconds < 0:
-        return f"{seconds:.1f} s"  # a clock that runs ahead of ours
-    return duration_text(seconds)
-
-
-def duration_text(seconds: float) -> str:
-    """Seconds in the unit that reads best."""
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 86_400:.1f} d"
+    return moment_text(document[f"{key}_ns"], time.time_ns()) if on_terminal() else str(document[key])
 
 
 def status_text(status: Mapping[str, Any]) -> Text:

@@ -10,7 +10,8 @@ import typer
 
 from gateway.api.times import iso
 from gateway.cli.options import Json
-from gateway.cli.output import console, duration_text, print_json, say, styled, table
+from gateway.cli.output import console, print_json, say, styled, table
+from gateway.cli.words import duration_text
 
 if TYPE_CHECKING:
     from gateway.opcua.pki import CertificateFacts

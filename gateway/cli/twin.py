@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator
-from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,20 @@ from rich.text import Text
 from gateway.cli.client import Client, connect
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import age_text, console, error_console, print_json, say, status_text, styled, table, value_text, warn
+from gateway.cli.output import (
+    console,
+    error_console,
+    moment_shown,
+    on_terminal,
+    print_json,
+    say,
+    status_text,
+    styled,
+    table,
+    warn,
+)
+from gateway.cli.readings import fitted_width, readings_table
+from gateway.cli.words import duration_text, moment_text, value_text
 
 app = typer.Typer(help="The twin: current values, history, the past.", no_args_is_help=True)
 Pattern = Annotated[
@@ -41,7 +53,7 @@ def get(
             _finish(document, as_json=as_json, what=f"match '{pattern}'" if pattern else "are known")
         elif as_json or not sys.stdout.isatty():
             for document in _repeated(client, pattern, interval):
-                print_json(document) if as_json else console().print(_readings(document, document["now_ns"]))
+                print_json(document) if as_json else _print_readings(document, "now_ns")
         else:
             out = console()
             with Live(console=out, auto_refresh=False, screen=True) as live:
@@ -62,7 +74,7 @@ def as_of(
     with connect(url, data_dir, token_file) as client:
         document = _all_pages(client, "/twin/as-of", pattern=pattern, at=at)
     if not as_json and document["readings"]:
-        say(f"as of {document['at']}")
+        say(f"as of {moment_shown(document, 'at')}")
     _finish(document, as_json=as_json, what=f"match '{pattern}'" if pattern else "are known", moment="at_ns")
 
 
@@ -105,10 +117,15 @@ def gaps(
     if as_json:
         print_json(document)
         return
-    made = table(["where", "from", "to", "reason", "detail"])
-    for gap in document["gaps"]:
-        made.add_row(gap["where"], gap["start"], gap["end"] or styled("lasts", "bad"), gap["reason"], gap["detail"])
-    console().print(made) if document["gaps"] else say("No gaps.")
+    if not document["gaps"]:
+        say("No gaps.")
+    elif on_terminal():
+        _print_gaps(document["gaps"])
+    else:
+        made = table(["where", "from", "to", "reason", "detail"])
+        for gap in document["gaps"]:
+            made.add_row(gap["where"], gap["start"], gap["end"] or styled("lasts", "bad"), gap["reason"], gap["detail"])
+        console().print(made)
 
 
 @app.command()
@@ -129,6 +146,17 @@ def verify(as_json: Json = False, url: Url = None, data_dir: DataDir = None, tok
         say("The twin is sound." if document["sound"] else f"{len(document['findings'])} findings.")
     if not document["sound"]:
         raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _print_gaps(gaps: list[dict[str, Any]]) -> None:
+    """Two lines a gap, so that no time is folded; times are UTC."""
+    out = console()
+    for gap in gaps:
+        until = styled("lasts", "bad") if gap["end"] is None else Text(f"to {moment_shown(gap, 'end')}")
+        length = "" if gap["end"] is None else f" ({duration_text((gap['end_ns'] - gap['start_ns']) / 1e9)})"
+        reason = gap["reason"].replace("_", " ") + (f": {gap['detail']}" if gap["detail"] else "")
+        out.print(Text.assemble((gap["where"], "bold")), soft_wrap=True)
+        out.print(Text.assemble(f"  from {moment_shown(gap, 'start')} ", until, f"{length} UTC  {reason}"), soft_wrap=True)
 
 
 def _current(client: Client, pattern: str) -> dict[str, Any]:
@@ -156,45 +184,31 @@ def _finish(document: dict[str, Any], *, as_json: bool, what: str, moment: str =
     if as_json:
         print_json(document)
     elif document["readings"]:
-        console().print(_readings(document, document[moment]))
+        _print_readings(document, moment)
     if not document["readings"]:
         warn(f"No tags {what}.")
         raise typer.Exit(ExitCode.NOT_FOUND)
 
 
-def _readings(document: dict[str, Any], moment: int, rows: int | None = None) -> Table:
-    """Readings as a table. On a terminal the place that all of them share is said once, above."""
-    shown = document["readings"][:rows]
-    place = _shared_place([reading["path"] for reading in shown]) if sys.stdout.isatty() else ""
-    made = table(["path", ("value", "right"), "unit", "status", ("age", "right"), "gap"], title=place.rstrip("/") or None)
-    made.columns[1].no_wrap, made.columns[1].overflow = True, "ellipsis"  # one line a tag
-    for reading in shown:
-        sample, gap = reading["sample"], reading["gap"]
-        made.add_row(
-            reading["path"][len(place) :],
-            Text(value_text(sample)),
-            reading["unit"] or "",
-            status_text(reading["status"]),
-            age_text(moment, None if sample is None else sample["source_time_ns"]),
-            "" if gap is None else gap["reason"],
-        )
-    return made
-
-
-def _shared_place(paths: list[str]) -> str:
-    """The leading steps, with a slash, that all paths have in common; at least one step is left to each."""
-    first, last = min(paths), max(paths)
-    shared = [a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first.split("/")[:-1], last.split("/"), strict=False))]
-    return "/".join(shared) + "/" if shared else ""
+def _print_readings(document: dict[str, Any], moment: str) -> None:
+    console().print(readings_table(document["readings"], document[moment], width=fitted_width()))
 
 
 def _fitted(document: dict[str, Any], height: int) -> RenderableType:
     """As many rows as the screen has room for, and how many there are besides."""
-    made = _readings(document, document["now_ns"], max(1, height - 4))
-    more = len(document["readings"]) - made.row_count
-    made.caption = f"{document['now']}" + (f", and {more} more: narrow the pattern" if more else "")
-    made.caption_justify = "left"
-    return made
+    shown = document["readings"][: max(1, height - 4)]
+    more = len(document["readings"]) - len(shown)
+    below = moment_text(document["now_ns"], document["now_ns"]) + (f", and {more} more: narrow the pattern" if more else "")
+    return readings_table(shown, document["now_ns"], width=fitted_width(), below=below)
+
+
+def _until(gap: dict[str, Any]) -> str:
+    return "until now, it lasts" if gap["end"] is None else f"until {moment_shown(gap, 'end')}"
+
+
+def _column(times: str) -> str:
+    """The heading of times, which on a terminal are without a zone."""
+    return f"{times} (UTC)" if on_terminal() else times
 
 
 def _history(document: dict[str, Any]) -> Table:
@@ -202,15 +216,22 @@ def _history(document: dict[str, Any]) -> Table:
     rows: list[tuple[int, tuple[Any, ...]]] = [
         (
             sample["source_time_ns"],
-            (sample["source_time"], Text(value_text(sample)), status_text(sample["status"]), " ".join(sample["flags"])),
+            (
+                moment_shown(sample, "source_time"),
+                Text(value_text(sample)),
+                status_text(sample["status"]),
+                " ".join(sample["flags"]),
+            ),
         )
         for sample in document["samples"]
     ]
     rows += [
-        (gap["start_ns"], (gap["start"], styled("gap", "bad"), gap["reason"], f"until {gap['end'] or 'now, it lasts'}"))
+        (gap["start_ns"], (moment_shown(gap, "start"), styled("gap", "bad"), gap["reason"], _until(gap)))
         for gap in document["gaps"]
     ]
-    made = table(["source time", (f"value {document['unit'] or ''}".strip(), "right"), "status", "flags"], title=document["path"])
+    made = table(
+        [_column("source time"), (f"value {document['unit'] or ''}".strip(), "right"), "status", "flags"], title=document["path"]
+    )
     for _, row in sorted(rows, key=lambda row: row[0]):
         made.add_row(*row)
     return made

@@ -201,3 +201,37 @@ def test_a_token_is_made_and_used(run: Run, tmp_path: Path) -> None:
     assert (file.stat().st_mode & 0o777, file.read_text()[:4]) == (0o600, "mfg_")
     assert len(json.loads((tmp_path / "tokens.json").read_text())["tokens"]) == 1
     assert run("token", "create", "x", "--data-dir", str(tmp_path / "absent")).code == ExitCode.REFUSED
+
+
+class TestOnATerminal:
+    """Where a person looks, at 80 columns."""
+
+    @pytest.fixture(autouse=True)
+    def _terminal(self, monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> None:
+        monkeypatch.setattr("gateway.cli.output.on_terminal", lambda: True)
+        for module in ("output", "twin", "readings"):
+            monkeypatch.setattr(f"gateway.cli.{module}.on_terminal", lambda: True)
+        monkeypatch.setenv("COLUMNS", "80")
+        monkeypatch.setattr("gateway.cli.output._PIPED_WIDTH", 80)
+        monkeypatch.setattr("time.time_ns", lambda: NOW)
+        monkeypatch.setenv("GATEWAY_DATA_DIR", str(data_dir))
+
+    def test_times_are_told_to_the_second(self, run: Run, paper: Paper) -> None:
+        assert "as of 07:59:10" in run("twin", "as-of", WEIGHT, "--at", "-50s").out
+        paper.twin.samples[WEIGHT] = [sample(1.25, at=NOW - 9 * SECOND)]
+        paper.twin.holes.append((WEIGHT, hole(NOW - 5 * SECOND, NOW - 4 * SECOND)))
+        told = run("twin", "history", WEIGHT, "--start", "-1m").out
+        assert ("07:59:51" in told, "until 07:59:56" in told, "07:59:51.000" in told) == (True, True, False)
+        assert "07:59:51.000Z" in run("twin", "history", WEIGHT, "--start", "-1m", "--json").out
+
+    def test_the_place_is_said_once(self, run: Run) -> None:
+        lines = run("twin", "get").out.splitlines()
+        assert lines[0] == COATER
+        assert lines[2].startswith("Process/CoatWeight")
+        assert all(len(line) <= 80 for line in lines)
+
+    def test_no_time_of_a_gap_is_folded(self, run: Run, paper: Paper) -> None:
+        paper.twin.holes += [(WEIGHT, hole(NOW - 90_000 * SECOND, NOW - 80_000 * SECOND)), (SPEED, hole(NOW - SECOND))]
+        told = run("twin", "gaps", "--start", "-3d").out
+        assert "from 2027-01-14 07:00:00 to 2027-01-14 09:46:40 (2.8 h) UTC  disconnected" in told
+        assert "from 07:59:59 lasts UTC  disconnected" in told
