@@ -21,6 +21,7 @@ from gateway.plant.ports import Clock, Gap, GapReason, TwinStore
 from gateway.plant.status_names import describe
 
 _CONNECTING_AT_ONCE = 8  #: gateway-wide, so that a plant coming back is not met by a storm
+_CANCEL_AGAIN_S = 4.0  #: longer than a session takes to close (`gateway.opcua.session`)
 _DRAIN_S = 10.0
 _log = structlog.get_logger(__name__)
 
@@ -94,11 +95,8 @@ class Mirror:
         self._endpoints[mirror.endpoint.key] = _Running(mirror, task)
 
     async def _stop(self, running: Sequence[_Running], detail: str) -> None:
+        await _cancelled([each.task for each in running])
         for each in running:
-            each.task.cancel()
-        for each in running:
-            with contextlib.suppress(asyncio.CancelledError):
-                await each.task
             intake = each.mirror.intake
             if intake.heard is not None or intake.in_gap:
                 intake.open_gap(intake.heard or self._clock.now(), GapReason.GATEWAY_STOPPED, detail)
@@ -171,6 +169,15 @@ class Mirror:
         """Conformance findings of equipment whose path matches."""
         every = (finding for running in self._endpoints.values() for finding in running.mirror.findings)
         return [finding for finding in every if matches(pattern, finding.equipment)]
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended: one whose cancellation was swallowed below it would go on for ever, and we with it."""
+    rest: set[asyncio.Task[None]] = set(tasks)
+    while rest:
+        for task in rest:
+            task.cancel()
+        _, rest = await asyncio.wait(rest, timeout=_CANCEL_AGAIN_S)
 
 
 def _report(mirror: EndpointMirror) -> EndpointReport:

@@ -174,7 +174,15 @@ async def offers(url: str, timeout: float) -> list[ua.EndpointDescription]:
     """
     with border(f"{url}: asking for its endpoints", connecting=True):
         offered: list[ua.EndpointDescription] = await Client(url, timeout=timeout).connect_and_get_server_endpoints()
-        return offered
+    _heed_cancellation()
+    return offered
+
+
+def _heed_cancellation() -> None:
+    """Before Python 3.12 asyncio.wait_for, with which asyncua connects, swallows a cancellation that meets the connection."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _secure(client: Client, endpoint: Endpoint, pki: Pki, timeout: float) -> bytes:
@@ -234,6 +242,7 @@ async def _open(client: Client, endpoint: Endpoint, password: str | None) -> Non
     try:
         with border(f"{where}: opening a secure channel", connecting=True):
             await client.connect_sessionless()
+        _heed_cancellation()
     except EquipmentError as fault:
         if (
             endpoint.policy != "None"
