@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.output import console, endpoints_view, print_json, warn
@@ -98,10 +98,10 @@ class _Screen:
         if self.as_json:
             print_json(where)
             return
-        made = Table(box=None, pad_edge=False, show_header=False)
-        for what, place in where.items():
-            made.add_row(what, place)
-        console().print(made) if self.live is None else self.live.console.print(made)
+        out = console() if self.live is None else self.live.console
+        width = max(map(len, where))
+        for what, place in where.items():  # never folded: what stands there is to be copied
+            out.print(Text(f"{what:<{width}}  {place}"), soft_wrap=True)
 
     def show(self, reports: "Sequence[EndpointReport]") -> None:
         """Show the endpoints: a live table on a terminal, else a line now and then."""
