@@ -42,6 +42,20 @@ def test_sigterm_ends_it_in_good_order_and_it_goes_on(gateway_on: MakeGateway) -
     assert gateway.verified()["nanjing/cell-plc"] > held["nanjing/cell-plc"]
 
 
+def test_sigterm_while_it_connects_ends_it_too(gateway_on: MakeGateway) -> None:
+    """Its endpoints are in the middle of dialling, subscribing or storing the first values."""
+    gateway = gateway_on("nanjing", started=False)
+    dice = random.Random()
+    for _ in range(3):
+        gateway.start()
+        moment = time.monotonic() + dice.uniform(0.0, 0.4)
+        until(lambda due=moment: time.monotonic() >= due, within=5, what="the moment")  # type: ignore[misc]
+        assert gateway.stop() == 0
+    assert not gateway.logged("values are lost that were never acknowledged")
+    gateway.start()
+    gateway.verified()
+
+
 def test_sigkill_at_any_moment_loses_nothing_acknowledged(gateway_on: MakeGateway) -> None:
     gateway = gateway_on("nanjing")
     seed = random.randrange(2**32)
