@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -11,7 +12,8 @@ from rich.text import Text
 from gateway.cli.client import Client, connect, reading
 from gateway.cli.exit_codes import ExitCode, GatewayUnreachable
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import console, error_console, print_json, say, styled, table, warn
+from gateway.cli.output import console, error_console, moment_shown, on_terminal, print_json, say, styled, table, warn
+from gateway.cli.words import cut, plain
 
 app = typer.Typer(help="Recipes: validate, compare, push, follow.", no_args_is_help=True)
 File = Annotated[Path, typer.Argument(help="YAML file with one MasterRecipe, and overlays if it needs them.")]
@@ -58,10 +60,10 @@ def diff(
     else:
         made = table(["parameter", ("active", "right"), ("wanted", "right"), "unit", "", "critical"])
         for row in document["rows"]:
-            active = "cannot be read" if row["active"] is None else str(row["active"])
+            active, wanted = _compared(row)
             mark = styled("same", "good") if row["same"] else styled("differs", "uncertain")
             critical = "yes" if row["critical"] else ""
-            made.add_row(row["parameter"], Text(active), Text(str(row["wanted"])), row["unit"] or "", mark, critical)
+            made.add_row(row["parameter"], Text(active), Text(wanted), row["unit"] or "", mark, critical)
         say(f"{document['recipe']} for {document['equipment']}")
         console().print(made)
         say("It is active already." if document["already_active"] else "A push would make it active.")
@@ -133,7 +135,7 @@ def quarantines(as_json: Json = False, url: Url = None, data_dir: DataDir = None
         return
     made = table(["equipment", "since", ("push", "right"), "reason"])
     for item in document["quarantines"]:
-        made.add_row(item["equipment"], item["since"], str(item["push"]), Text(item["reason"]))
+        made.add_row(item["equipment"], moment_shown(item, "since"), str(item["push"]), Text(item["reason"]))
     console().print(made) if document["quarantines"] else say("No equipment is quarantined.")
 
 
@@ -175,10 +177,14 @@ def _submit(client: Client, file: Path, to: str, key: str) -> dict[str, Any]:
 def _follow(client: Client, document: dict[str, Any], timeout: float, *, show: bool) -> dict[str, Any]:
     """Ask for the push until it has ended, and print each step as it comes."""
     out, shown, deadline = console(), 0, time.monotonic() + timeout
-    with error_console().status(f"push {document['id']}: {document['recipe']} into {document['equipment']}"):
+    # The steps scroll above the spinner: both must go through one Console, or each writes over the other.
+    spinning = on_terminal() if show else True
+    place = out if show else error_console()
+    spinner = place.status(f"push {document['id']}: {document['recipe']} into {document['equipment']}")
+    with spinner if spinning else nullcontext():
         while True:
             for step in document["steps"][shown:] if show else []:
-                out.print(_step_text(step))
+                out.print(_step_text(step), soft_wrap=True)
             shown = len(document["steps"])
             if document["outcome"] is not None or time.monotonic() > deadline:
                 return document
@@ -189,12 +195,26 @@ def _follow(client: Client, document: dict[str, Any], timeout: float, *, show: b
                 # The push goes on in the daemon, or when it starts again; only our view of it is cut.
                 if time.monotonic() > deadline:
                     raise
-                warn(str(error))
+                out.print(Text(str(error), style="yellow")) if show and spinning else warn(str(error))
+
+
+def _compared(row: dict[str, Any]) -> tuple[str, str]:
+    """Active and wanted value; in full where they differ by less than six digits show."""
+    if row["active"] is None:
+        return "cannot be read", cut(plain(row["wanted"]))
+    active, wanted = cut(plain(row["active"])), cut(plain(row["wanted"]))
+    return (str(row["active"]), str(row["wanted"])) if active == wanted and not row["same"] else (active, wanted)
 
 
 def _step_text(step: dict[str, Any]) -> Text:
-    detail = ", ".join(f"{name} {'—' if value in (None, '') else value}" for name, value in step["detail"].items())
-    return Text(f"{step['time']}  {step['state']:<18} {detail}".rstrip())
+    detail = ", ".join(f"{name.replace('_', ' ')} {_detail_text(value)}" for name, value in step["detail"].items())
+    return Text(f"{moment_shown(step, 'time')}  {step['state']:<18} {detail}".rstrip())
+
+
+def _detail_text(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(plain, value)) or "—"
+    return "—" if value == "" else plain(value)
 
 
 def _say_end(document: dict[str, Any]) -> None:
@@ -210,23 +230,37 @@ def _say_end(document: dict[str, Any]) -> None:
 
 def _print_push(document: dict[str, Any]) -> None:
     say(f"push {document['id']}: {document['recipe']} into {document['equipment']} ({document['handshake']})")
-    say(f"asked for by {document['requested_by']} at {document['requested_at']}")
+    say(f"asked for by {document['requested_by']} at {moment_shown(document, 'requested_at')}")
     say(f"rendered {document['rendered_digest']}")
     if document["parameters"]:
         made = table(["parameter", ("value", "right"), "unit", "critical"])
         for item in document["parameters"]:
-            made.add_row(item["name"], Text(str(item["value"])), item["unit"] or "", "yes" if item["critical"] else "")
+            made.add_row(item["name"], Text(cut(plain(item["value"]))), item["unit"] or "", "yes" if item["critical"] else "")
         console().print(made)
     elif not document["values_shown"]:
         say("Its values are confidential; an operator's token shows them.")
     for step in document["steps"]:
-        console().print(_step_text(step))
+        console().print(_step_text(step), soft_wrap=True)
     _say_end(document)
+
+
+def _print_pushes(pushes: list[dict[str, Any]]) -> None:
+    """Two lines a push, so that nothing is folded."""
+    out = console()
+    for item in pushes:
+        key = "uncertain" if item["outcome"] is None else "good" if item["outcome"] in _GOOD_ENDS else "bad"
+        state = styled(item["state"], key)
+        asked = f"{item['recipe']}, asked for by {item['requested_by']} at {moment_shown(item, 'requested_at')}"
+        out.print(Text.assemble((f"{item['id']:>4}  ", "bold"), state, f"  {item['equipment']}"), soft_wrap=True)
+        out.print(Text(f"      {asked}" + (f": {item['reason']}" if item["reason"] else "")), soft_wrap=True)
 
 
 def _list(document: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(document)
+        return
+    if document["pushes"] and on_terminal():
+        _print_pushes(document["pushes"])
         return
     made = table([("push", "right"), "asked for", "by", "recipe", "equipment", "state", "reason"])
     for item in document["pushes"]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.recipe import _compared, _step_text
 from gateway.errors import ConfigurationError, RequestRefused, StoreFull
 from gateway.recipes.journal import Outcome, Quarantine
 from tests.fakes.services import COATER, NOW, Paper
@@ -49,7 +50,7 @@ def test_a_recipe_file_that_is_none(run: Run, data_dir: Path, tmp_path: Path) ->
 def test_diff(run: Run, data_dir: Path, file: str) -> None:
     result = run("recipe", "diff", file, "--to", COATER, "--data-dir", str(data_dir))
     assert result.code == ExitCode.NEGATIVE
-    for word in ("coat_speed", "42.0", "45.5", "differs"):
+    for word in ("coat_speed", " 42 ", "45.5", "differs"):
         assert word in result.out
 
 
@@ -71,6 +72,32 @@ def test_a_push_that_ends_otherwise_is_a_negative_outcome(
     paper.pushes.ends = end
     result = run("recipe", "push", file, "--to", COATER, "--data-dir", str(data_dir))
     assert (result.code, f"ended {end.value}" in result.out) == (ExitCode.NEGATIVE, True)
+
+
+def test_a_push_on_a_terminal_has_one_line_a_step(run: Run, data_dir: Path, file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("output", "recipe"):
+        monkeypatch.setattr(f"gateway.cli.{module}.on_terminal", lambda: True)
+    monkeypatch.setattr("time.time_ns", lambda: NOW)
+    monkeypatch.setattr("gateway.cli.output._PIPED_WIDTH", 80)
+    told = run("recipe", "push", file, "--to", COATER, "--data-dir", str(data_dir))
+    assert (told.code, told.err) == (ExitCode.OK, "")
+    lines = [line for line in told.out.splitlines() if line.startswith("08:00:0")]
+    assert [line.split()[1] for line in lines] == ["Planned", "Leased", "CommitSent", "Confirmed"]
+    listed = run("recipe", "status", "--data-dir", str(data_dir)).out
+    assert f"   1  Confirmed  {COATER}" in listed
+    assert "coat@1.0.0, asked for by olga at 08:00:00" in listed
+
+
+def test_steps_and_values_in_plain_words() -> None:
+    step = {"time": "2027-01-15T08:00:00.000Z", "time_ns": NOW, "state": "Preflight"}
+    told = str(
+        _step_text({**step, "detail": {"waits_for": ["the coater must be Idle", "it is not ready"], "left": 0.07999999821}})
+    )
+    assert told.endswith("waits for the coater must be Idle; it is not ready, left 0.08")
+    assert str(_step_text({**step, "detail": {"critical": True, "by": ""}})).endswith("critical true, by —")
+    near = {"active": 1.00000001, "wanted": 1.00000002, "same": False}
+    assert _compared(near) == ("1.00000001", "1.00000002")
+    assert _compared({"active": None, "wanted": 0.07999999821, "same": False}) == ("cannot be read", "0.08")
 
 
 def test_push_without_waiting_and_with_a_key(run: Run, data_dir: Path, paper: Paper, file: str) -> None:
