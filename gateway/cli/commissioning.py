@@ -1,5 +1,6 @@
 """`gateway check`, `probe`, `browse`: before an endpoint is mirrored. Nothing is written to any equipment."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -33,6 +34,8 @@ _COUNTED: Final = (
     ("sites", "sites"), ("endpoints", "endpoints"), ("equipment", "pieces of equipment"), ("tags", "tags"),
     ("recipe_files", "recipe and overlay files"),
 )  # fmt: skip
+#: A complaint of a document, in its parts; the field is left out where a file as a whole is wrong.
+_COMPLAINT: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?:(?P<field>[^\s:]+): )?(?P<message>.*)", re.DOTALL)
 _Timeout = Annotated[float, typer.Option(min=0.5, max=120, help="Seconds for one request.")]
 
 
@@ -50,7 +53,12 @@ def check(
 
     Exit code 5 when a file is faulty, 1 when equipment cannot be reached or does not conform.
     """
-    plant, recipes = _load(config)
+    try:
+        plant, recipes = _load(config)
+    except ConfigurationError as error:
+        if as_json:
+            print_json({"faults": [_fault(complaint) for complaint in error.complaints]})
+        raise
     document: dict[str, Any] = {
         "sites": len(plant.sites),
         "endpoints": len(plant.endpoints()),
@@ -94,6 +102,13 @@ def _load(config: Path) -> "tuple[Plant, int]":
     if complaints or plant is None:
         raise ConfigurationError(complaints)
     return plant, len(files)
+
+
+def _fault(complaint: str) -> dict[str, Any]:
+    parts = _COMPLAINT.fullmatch(complaint)
+    if parts is None:
+        return {"file": "", "line": 0, "field": "", "message": complaint}
+    return {"file": parts["file"], "line": int(parts["line"]), "field": parts["field"] or "", "message": parts["message"]}
 
 
 def _print_check(document: dict[str, Any]) -> None:

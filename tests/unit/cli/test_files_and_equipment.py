@@ -37,6 +37,13 @@ def test_check_reports_every_fault_of_every_file_at_once(run: Run, tmp_path: Pat
     assert "plant.yaml:4: colour" in result.err
     assert "broken.yaml:2: header" in result.err
     assert result.out == ""
+    (config / "overlays" / "tab.yaml").write_text("kind: SiteOverlay\n\tsite: x\n")
+    result = run("check", "--config", str(config), "--json")
+    assert result.code == ExitCode.CONFIGURATION
+    faults = {(Path(each["file"]).name, each["line"], each["field"]): each["message"] for each in result.json["faults"]}
+    assert faults["plant.yaml", 4, "colour"].startswith("unknown field")
+    assert ("broken.yaml", 2, "header") in faults
+    assert faults["tab.yaml", 2, ""].startswith("a tab indents this line")
 
 
 @pytest.mark.parametrize("place", ["absent", "plant.yaml"])
