@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.errors import RequestRefused
+from gateway.errors import NotFound, RequestRefused
 from gateway.plant.equipment_class import Endpoint, Equipment, Plant
 from gateway.plant.hierarchy import matches
 from gateway.recipes.control_recipe import ControlRecipe
@@ -78,7 +78,8 @@ class RecipeFile:
         """Equipment of the recipe's class at or below `target`.
 
         Raises:
-            RequestRefused: there is none.
+            NotFound: the plant has nothing there.
+            RequestRefused: none of what is there is of the class.
         """
         wanted = self.master.equipment_requirements.equipment_class
         below = [item for item in plant.equipment() if matches(target, str(item.path))]
@@ -91,13 +92,14 @@ class RecipeFile:
                 f"{target} has no equipment of class {wanted}, which {self.master.header.name} is for; it has {kinds}"
             )
         known = ", ".join(str(item.path) for item in plant.equipment() if item.equipment_class.name == wanted)
-        raise RequestRefused(f"there is no equipment at {target}; equipment of class {wanted}: {known or 'none'}")
+        raise NotFound(f"there is no equipment at {target}; equipment of class {wanted}: {known or 'none'}")
 
     def one_target(self, plant: Plant, target: str) -> Equipment:
         """The one piece of equipment that `target` names, by itself or as a line that has just one of the class.
 
         Raises:
-            RequestRefused: it names none or several.
+            NotFound: the plant has nothing there.
+            RequestRefused: it names none of the class, or several.
         """
         found = self.targets(plant, target)
         if len(found) > 1:

@@ -135,7 +135,8 @@ class PushService:
 
         Raises:
             ConfigurationError: the file is malformed; every complaint with its line.
-            RequestRefused: no master recipe in it, or no equipment of its class at or below `target`.
+            NotFound: the plant has nothing at or below `target`.
+            RequestRefused: no master recipe in it, or what is there is not of its class.
         """
         file = RecipeFile.read(text, filename, self._parse)
         return file.validate(file.targets(self._plant(), target), self._overlays)
@@ -144,7 +145,7 @@ class PushService:
         """Read what one piece of equipment holds and compare; nothing is written.
 
         Raises:
-            ConfigurationError, RequestRefused: as `submit`.
+            ConfigurationError, NotFound, RequestRefused: as `submit`.
             EquipmentError: the equipment could not be read.
         """
         file = RecipeFile.read(text, filename, self._parse)
@@ -174,6 +175,7 @@ class PushService:
 
         Raises:
             ConfigurationError: the file is malformed; every complaint with its line.
+            NotFound: the plant has no such target.
             RequestRefused: it does not render for the target, the target is quarantined, or the key names another push.
             StoreError: the ledger could not record it.
         """

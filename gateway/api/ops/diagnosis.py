@@ -68,7 +68,7 @@ def _find(plant: Plant, path: str) -> tuple[Equipment, Tag]:
     equipment = next((item for item in plant.equipment() if str(item.path) == place), None)
     if equipment is None:
         near = get_close_matches(place, [str(item.path) for item in plant.equipment()], n=1, cutoff=0.6)
-        hint = f"did you mean '{near[0]}'?" if near else "'GET /api/v1/equipment' lists it."
+        hint = f"did you mean '{near[0]}'?" if near else _places(plant)
         raise Problem(HTTPStatus.NOT_FOUND, f"There is no equipment '{place}': {hint}")
     tag = equipment.equipment_class.tag(rest)
     if tag is None:
@@ -77,6 +77,11 @@ def _find(plant: Plant, path: str) -> tuple[Equipment, Tag]:
         hint = f"did you mean '{equipment.twin_path(near[0])}'?" if near else f"it has {len(tags)} others."
         raise Problem(HTTPStatus.NOT_FOUND, f"Class {equipment.equipment_class.name} has no tag '{rest}': {hint}")
     return equipment, tag
+
+
+def _places(plant: Plant) -> str:
+    lines = ", ".join(_line_path(line) for site in plant.sites for line in site.lines)
+    return f"a path is SITE/AREA/LINE/EQUIPMENT/TAG, and the lines are {lines}."
 
 
 def _endpoint_of(plant: Plant, equipment: Equipment) -> Endpoint:

@@ -63,7 +63,7 @@ async def conformance(ask: Ask, who: Caller, pattern: Pattern = "") -> dict[str,
     """How equipment differs from its class. `conforms` is False when any of it is a fault."""
     known = [str(item.path) for item in ask.plant().equipment() if matches(pattern, str(item.path))]
     if not known:
-        raise Problem(HTTPStatus.NOT_FOUND, f"No equipment matches '{pattern}'; 'GET /api/v1/equipment' lists it.")
+        raise Problem(HTTPStatus.NOT_FOUND, f"No equipment matches '{pattern}'; an empty pattern matches all of it.")
     findings = [finding for finding in ask.mirror.findings(pattern) if finding.equipment in known]
     return {
         "conforms": not any(finding.severity == "fault" for finding in findings),

@@ -9,8 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.api.why import Evidence, explain
 from gateway.mirror.report import EndpointState, Finding
-from tests.fakes.services import COATER, NOW, REPORT, SECOND, SPEED, WEIGHT, Paper, hole, item, log_record, sample
+from gateway.plant.ports import Reading
+from tests.fakes.services import COATER, NOW, PLANT, REPORT, SECOND, SPEED, WEIGHT, Paper, hole, item, log_record, sample
 
 from .conftest import Ask
 
@@ -81,7 +83,7 @@ async def test_reload_and_backup(paper: Paper, operator: httpx.AsyncClient) -> N
 async def test_why_a_sound_tag_is_sound(viewer: httpx.AsyncClient) -> None:
     body = (await viewer.get("/api/v1/why", params={"path": WEIGHT})).json()
     assert body["sound"]
-    assert [link["what"] for link in body["chain"]] == ["endpoint", "node", "item", "value", "freshness", "gaps"]
+    assert [link["what"] for link in body["chain"]] == ["endpoint", "node", "item", "value", "freshness", "gaps", "clock"]
     assert body["site_path"] == "Prozess/Flaechengewicht"
     assert body["guidance"] == "Check the slot die."
     assert body["endpoint"]["configured"]["identity"] == "user"
@@ -113,12 +115,22 @@ async def test_why_a_sound_tag_is_sound(viewer: httpx.AsyncClient) -> None:
         (
             lambda p: p.twin.samples.__setitem__(WEIGHT, [sample(1.0, status=0x808C0000)]),
             "value",
-            ["BadSensorFailure", "Check the slot die."],
+            ["BadSensorFailure", "look at the equipment"],
         ),
         (
             lambda p: p.twin.samples.__setitem__(WEIGHT, [sample(1.0, at=NOW - 60 * SECOND)]),
             "freshness",
             ["Silent for 60", "allows 10 s"],
+        ),
+        (
+            lambda p: p.mirror.shown.__setitem__(0, replace(REPORT, clock_offset_s=-7.5)),
+            "clock",
+            ["7.5 s behind ours", "NTP", "opc.tcp://127.0.0.1:48411"],
+        ),
+        (
+            lambda p: p.mirror.shown.__setitem__(0, replace(REPORT, clock_offset_s=99.3)),
+            "clock",
+            ["99.3 s ahead of ours", "Set the clock"],
         ),
         (lambda p: p.twin.holes.append(("x", hole(NOW - SECOND))), None, []),
     ],
@@ -135,10 +147,41 @@ async def test_why_names_the_first_broken_link_and_its_cure(
         assert word in body["verdict"]
 
 
+async def test_why_knows_a_value_from_the_future() -> None:
+    chain = {link.what: link for link in explain(evidence(source_time=NOW + 100 * SECOND, offset=None))}
+    assert chain["value"].says.endswith("100.0 s ahead.")
+    assert chain["clock"].says == "The last value's source time is 100.0 s ahead of our clock."
+    assert "NTP" in chain["clock"].cure
+    near = {link.what: link for link in explain(evidence(source_time=NOW + 4 * SECOND, offset=None))}
+    assert (near["clock"].sound, near["clock"].says.startswith("No time lies ahead")) == (True, True)
+
+
+def evidence(*, source_time: int, offset: float | None) -> Evidence:
+    """A coater's weight with a value of that time."""
+    (equipment,) = PLANT.equipment()
+    (endpoint,) = PLANT.endpoints()
+    reading = Reading(WEIGHT, "g/m2", "Double", sample(1.0, at=source_time), 0, None)
+    report = replace(REPORT, clock_offset_s=offset)
+    return Evidence(NOW, equipment, equipment.equipment_class.tags[0], endpoint, report, item(), reading, (), ())
+
+
+async def test_what_follows_from_a_broken_link_says_so_and_guidance_is_no_cure(paper: Paper, viewer: httpx.AsyncClient) -> None:
+    paper.mirror.shown = [replace(REPORT, state=EndpointState.AUTH_FAILED, reason="Set WROCLAW_SECRET.", clock_offset_s=None)]
+    paper.mirror.watched = [item(state="offline", reason="not connected")]
+    paper.twin.samples[WEIGHT] = [sample(1.0, at=NOW - 60 * SECOND, status=0x808C0000)]
+    body = (await viewer.get("/api/v1/why", params={"path": WEIGHT})).json()
+    broken = {link["what"]: link["cure"] for link in body["chain"] if not link["sound"]}
+    assert list(broken) == ["endpoint", "item", "value", "freshness"]
+    assert broken.pop("endpoint") == "Set WROCLAW_SECRET."
+    assert set(broken.values()) == {"Follows from: endpoint."}
+    assert body["guidance"] == "Check the slot die."
+    assert "Check the slot die." not in body["verdict"]
+
+
 async def test_why_shows_a_lasting_gap(paper: Paper, viewer: httpx.AsyncClient) -> None:
-    paper.twin.holes.append((WEIGHT, hole(NOW - SECOND)))
+    paper.twin.holes.append((WEIGHT, replace(hole(NOW - SECOND), detail="the cable is out.")))
     chain = {link["what"]: link for link in (await viewer.get("/api/v1/why", params={"path": WEIGHT})).json()["chain"]}
-    assert "A gap lasts since 2027-01-15T07:59:59.000Z: disconnected." in chain["gaps"]["says"]
+    assert "A gap lasts since 2027-01-15T07:59:59.000Z: disconnected: the cable is out." in chain["gaps"]["says"]
     assert "the server sent it as Good" in chain["value"]["says"]
 
 
@@ -147,7 +190,7 @@ async def test_why_shows_a_lasting_gap(paper: Paper, viewer: httpx.AsyncClient) 
     [
         (f"{COATER}/Process/CoatWieght", f"did you mean '{WEIGHT}'?"),
         ("wroclaw/electrode/line-1/coater-2/Process/CoatWeight", f"did you mean '{COATER}'?"),
-        ("nowhere", "There is no equipment 'nowhere'"),
+        ("nowhere", f"There is no equipment 'nowhere': a path is SITE/AREA/LINE/EQUIPMENT/TAG, and the lines are {LINE}."),
     ],
 )
 async def test_why_helps_with_a_wrong_path(viewer: httpx.AsyncClient, path: str, hint: str) -> None:

@@ -118,7 +118,7 @@ async def test_the_same_key_is_the_same_push_and_another_request_under_it_is_ref
         ("overlay", TARGET, RequestRefused, "holds 0 documents of kind MasterRecipe"),
         ("master,master", TARGET, RequestRefused, "holds 2 documents of kind MasterRecipe"),
         ("master,overlay,overlay", TARGET, RequestRefused, "2 overlays for site wroclaw"),
-        ("master", "wroclaw/electrode/line-9", RequestRefused, f"there is no equipment at .*{TARGET}, {OTHER}"),
+        ("master", "wroclaw/electrode/line-9", NotFound, f"there is no equipment at .*{TARGET}, {OTHER}"),
         ("mixing", TARGET, RequestRefused, "no equipment of class mixer"),
         ("master", "wroclaw", RequestRefused, "names 2 pieces of equipment; a push goes into one"),
         ("too fast", TARGET, RequestRefused, "speed: its value is outside the recipe's limits"),
