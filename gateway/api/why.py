@@ -1,7 +1,7 @@
 """Why a tag reads as it does: the chain from its endpoint to the stored value, each link judged. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gateway.api.times import iso
@@ -22,6 +22,9 @@ _STATES: Final = {
 }
 #: States in which values flow.
 _FLOWING: Final = (EndpointState.CONNECTED, EndpointState.DEGRADED)
+#: How far a clock may be off before it is a fault: more than any network delays.
+_CLOCK_S: Final = 5.0
+_SILENT: Final = "The server sends no change: see whether the equipment still measures it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,20 @@ class Evidence:
 
 
 def explain(known: Evidence) -> list[Link]:
-    """The chain, from the outside in: endpoint, node, monitored item, value, freshness, gaps."""
-    return [_endpoint(known), _node(known), _item(known), _value(known), _freshness(known), _gaps(known)]
+    """The chain, from the outside in: endpoint, node, monitored item, value, freshness, gaps; and the clock beside it.
+
+    The links after the first broken one break with it, so that one alone has a cure. A wrong clock has its own.
+    """
+    chain = [_endpoint(known), _node(known), _item(known), _value(known), _freshness(known), _gaps(known)]
+    first = next((link for link in chain if not link.sound), None)
+    return [
+        link if link.sound or link is first or first is None else replace(link, cure=f"Follows from: {first.what}.")
+        for link in chain
+    ] + [_clock(known)]
 
 
 def verdict(chain: Sequence[Link]) -> str:
-    """One sentence: the first link that is not sound is the cause of those after it."""
+    """What the first link that is not sound says, and its cure: it is the cause of those after it."""
     broken = next((link for link in chain if not link.sound), None)
     if broken is None:
         return "Sound from the endpoint to the stored value."
@@ -68,7 +79,7 @@ def _endpoint(known: Evidence) -> Link:
         return Link("endpoint", False, f"The mirror does not know {key}.", "Reload the configuration: 'gateway reload'.")
     since = f"since {iso(report.since)}"
     if report.state in _FLOWING:
-        heard = "" if report.last_heard is None else f", last heard {_ago(known.now, report.last_heard)} ago"
+        heard = "" if report.last_heard is None else f", last heard {_ago(known.now, report.last_heard)}"
         reason = f" {report.reason}." if report.reason else ""
         return Link("endpoint", True, f"{key} {_STATES[report.state]} {since}{heard} ({report.url}).{reason}")
     return Link("endpoint", False, f"{key} {_STATES[report.state]} {since} ({report.url}).", report.reason)
@@ -121,14 +132,13 @@ def _value(known: Evidence) -> Link:
     if reading is None or reading.sample is None:
         return Link("value", False, "No value was ever stored.", "It arrives once the item reports.")
     sample = reading.sample
-    times = f"source time {iso(sample.source_time)}, {_ago(known.now, sample.source_time)} ago"
+    times = f"source time {iso(sample.source_time)}, {_ago(known.now, sample.source_time)}"
     if is_good(reading.status):
         return Link("value", True, f"The last value is {describe(reading.status)}, {times}.")
     stored = "" if sample.status == reading.status else f" (the server sent it as {describe(sample.status)})"
     severity = "bad" if is_bad(reading.status) else "uncertain"
-    return Link(
-        "value", False, f"The last value is {severity}: {describe(reading.status)}{stored}, {times}.", known.tag.guidance or ""
-    )
+    cure = "" if stored else "The server says so itself: look at the equipment."
+    return Link("value", False, f"The last value is {severity}: {describe(reading.status)}{stored}, {times}.", cure)
 
 
 def _freshness(known: Evidence) -> Link:
@@ -136,26 +146,43 @@ def _freshness(known: Evidence) -> Link:
     if limit is None:
         return Link("freshness", True, "The class sets no max_silence: an unchanged value is as fresh as its subscription.")
     if reading is None or reading.sample is None:
-        return Link("freshness", False, f"It was never heard; the class allows {limit:g} s of silence.", known.tag.guidance or "")
+        return Link("freshness", False, f"It was never heard; the class allows {limit:g} s of silence.")
     silent = (known.now - reading.sample.received_time) / 1e9
     if silent > limit:
-        return Link("freshness", False, f"Silent for {silent:.1f} s; the class allows {limit:g} s.", known.tag.guidance or "")
+        return Link("freshness", False, f"Silent for {silent:.1f} s; the class allows {limit:g} s.", _SILENT)
     return Link("freshness", True, f"Heard {silent:.1f} s ago; the class allows {limit:g} s of silence.")
 
 
 def _gaps(known: Evidence) -> Link:
     lasting = next((gap for gap in known.gaps if gap.end is None), None)
     if lasting is not None:
-        says = f"A gap lasts since {iso(lasting.start)}: {lasting.reason.value.replace('_', ' ')}"
-        return Link("gaps", False, f"{says} {lasting.detail}".strip().rstrip(".") + ".", "It ends when values flow again.")
+        detail = f": {lasting.detail.rstrip('.')}" if lasting.detail else ""
+        says = f"A gap lasts since {iso(lasting.start)}: {lasting.reason.value.replace('_', ' ')}{detail}."
+        return Link("gaps", False, says, "It ends when values flow again.")
     if known.gaps:
         count = "One gap" if len(known.gaps) == 1 else f"{len(known.gaps)} gaps"
         return Link("gaps", True, f"{count} in the last 24 h, over now.")
     return Link("gaps", True, "No gaps in the last 24 h.")
 
 
+def _clock(known: Evidence) -> Link:
+    sample = known.reading.sample if known.reading is not None else None
+    ahead = 0.0 if sample is None else (sample.source_time - known.now) / 1e9
+    offset = None if known.report is None else known.report.clock_offset_s
+    cure = f"Set the clock of the controller at {known.endpoint.url}, best by NTP; values are filed under its times."
+    if offset is not None and abs(offset) > _CLOCK_S:
+        way = "ahead of" if offset > 0 else "behind"
+        return Link("clock", False, f"The server's clock is {_span(abs(offset))} {way} ours.", cure)
+    if ahead > _CLOCK_S:
+        return Link("clock", False, f"The last value's source time is {_span(ahead)} ahead of our clock.", cure)
+    if offset is None:
+        return Link("clock", True, "No time lies ahead of our clock; the server's own clock is not known.")
+    return Link("clock", True, f"The server's clock differs from ours by {abs(offset):.1f} s.")
+
+
 def _ago(now: int, then: int) -> str:
-    seconds = (now - then) / 1e9
-    return (
-        f"{seconds:.1f} s" if abs(seconds) < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-    )
+    return f"{_span((now - then) / 1e9)} ago" if then <= now else f"{_span((then - now) / 1e9)} ahead"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -11,11 +11,13 @@ from rich.live import Live
 from rich.text import Text
 
 from gateway.cli.client import Client, connect
-from gateway.cli.exit_codes import ExitCode
+from gateway.cli.exit_codes import ExitCode, GatewayAnswer
 from gateway.cli.files import must_be_new, write
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import console, endpoints_view, error_console, print_json, say, status_text, table
+from gateway.cli.output import console, endpoints_view, error_console, moment_shown, print_json, say, status_text, table
 from gateway.cli.words import ago_text, value_text
+
+_TAGS_SHOWN = 40  #: of a place that was asked about instead of a tag
 
 
 def status(
@@ -58,13 +60,28 @@ def why(
 ) -> None:
     """Explain one tag from the endpoint to the stored value. Exit code 1 when something in the chain is broken."""
     with connect(url, data_dir, token_file) as client:
-        document = client.get("/why", path=path)
+        try:
+            document = client.get("/why", path=path)
+        except GatewayAnswer as answer:
+            raise _with_tags(client, path.strip("/"), answer) from answer
     if as_json:
         print_json(document)
     else:
         _print_why(document)
     if not document["sound"]:
         raise typer.Exit(ExitCode.NEGATIVE)
+
+
+def _with_tags(client: Client, path: str, answer: GatewayAnswer) -> GatewayAnswer:
+    """Where the path is a place and no tag: the tags that are there to ask about."""
+    if answer.code != "not-found" or not path:
+        return answer
+    tags = [tag["path"] for tag in client.get("/tags", pattern=path)["tags"] if tag["path"].startswith(f"{path}/")]
+    if not tags:
+        return answer
+    shown = "".join(f"\n  {tag}" for tag in tags[:_TAGS_SHOWN])
+    more = f"\n  and {len(tags) - _TAGS_SHOWN} more: gateway twin get {path}" if len(tags) > _TAGS_SHOWN else ""
+    return GatewayAnswer(f"'{path}' is no tag: name one of those below it:{shown}{more}", answer.code)
 
 
 def _print_why(document: dict[str, Any]) -> None:
@@ -92,7 +109,7 @@ def _print_why(document: dict[str, Any]) -> None:
         facts.add_row("value", Text(f"{value_text(sample)} {reading['unit'] or ''}".strip()))
         facts.add_row("status", status_text(reading["status"]))
         for name in ("source", "server", "received"):
-            facts.add_row(f"{name} time", f"{sample[f'{name}_time']} ({ago_text(now, sample[f'{name}_time_ns'])})")
+            facts.add_row(f"{name} time", f"{moment_shown(sample, f'{name}_time')} ({ago_text(now, sample[f'{name}_time_ns'])})")
     if document["guidance"]:
         facts.add_row("guidance", Text(document["guidance"]))
     out.print(facts)

@@ -112,6 +112,13 @@ def test_why_walks_the_chain(run: Run, data_dir: Path, paper: Paper) -> None:
     assert (wrong.code, f"did you mean '{WEIGHT}'?" in wrong.err) == (ExitCode.NOT_FOUND, True)
 
 
+def test_why_of_a_place_lists_its_tags(run: Run, data_dir: Path) -> None:
+    result = run("why", COATER, "--data-dir", str(data_dir))
+    assert result.code == ExitCode.NOT_FOUND
+    assert f"'{COATER}' is no tag: name one of those below it:\n  {WEIGHT}\n  {SPEED}" in result.err
+    assert "There is no equipment" in run("why", "nowhere", "--data-dir", str(data_dir)).err
+
+
 def test_support_bundle_writes_a_new_file(run: Run, data_dir: Path, tmp_path: Path) -> None:
     target = tmp_path / "bundle.zip"
     arguments = ("support-bundle", LINE, "--around", "-1m", "--out", str(target), "--data-dir", str(data_dir))
