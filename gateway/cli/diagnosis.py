@@ -16,6 +16,7 @@ from gateway.cli.files import must_be_new, write
 from gateway.cli.options import DataDir, Json, TokenFile, Url
 from gateway.cli.output import console, endpoints_view, error_console, moment_shown, print_json, say, status_text, table
 from gateway.cli.words import ago_text, value_text
+from gateway.errors import NotFound
 
 _TAGS_SHOWN = 40  #: of a place that was asked about instead of a tag
 
@@ -33,12 +34,14 @@ def status(
         if watch and not as_json and sys.stdout.isatty():
             _watch(client, pattern)
         document = client.get("/endpoints", pattern=pattern)
+        known = document["endpoints"] or client.get("/endpoints")["endpoints"]
     if as_json:
         print_json(document)
-    else:
+    elif document["endpoints"]:
         console().print(endpoints_view(document))
     if not document["endpoints"]:
-        raise typer.Exit(ExitCode.NOT_FOUND)
+        names = ", ".join(f"{endpoint['site']}/{endpoint['endpoint']}" for endpoint in known)
+        raise NotFound(f"No endpoint matches '{pattern}'; there are {names}." if names else "There are no endpoints.")
     if any(endpoint["state"] not in ("connected", "disabled") for endpoint in document["endpoints"]):
         raise typer.Exit(ExitCode.NEGATIVE)
 

@@ -61,6 +61,7 @@ _PROBLEMS: Final = {
     "too-large": ExitCode.USAGE,
     "configuration": ExitCode.CONFIGURATION,
     "store": ExitCode.STORE,
+    "unavailable": ExitCode.STORE,
     "store-full": ExitCode.STORE,
     "equipment": ExitCode.UNREACHABLE,
 }

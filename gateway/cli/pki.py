@@ -12,6 +12,7 @@ from gateway.api.times import iso
 from gateway.cli.options import Json
 from gateway.cli.output import console, print_json, say, styled, table
 from gateway.cli.words import duration_text
+from gateway.errors import NotFound, RequestRefused
 
 if TYPE_CHECKING:
     from gateway.opcua.pki import CertificateFacts
@@ -52,7 +53,15 @@ def trust(
     """Trust a server's certificate. Compare its fingerprint with the one the server's owner tells you, not over the same wire."""
     from gateway.runtime.tools import pki_trust  # noqa: PLC0415 -- OPC UA is slow to import
 
-    _print([pki_trust(_directory(data_dir, pki_dir), what)], as_json=as_json)
+    directory = _directory(data_dir, pki_dir)
+    try:
+        trusted = pki_trust(directory, what)
+    except RequestRefused as refusal:
+        rejected = directory / "rejected" / f"{what.replace('/', '.')}.der"
+        if Path(what).exists() or rejected.exists():
+            raise
+        raise NotFound(str(refusal)) from refusal
+    _print([trusted], as_json=as_json)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -27,7 +28,7 @@ from gateway.cli.output import (
     warn,
 )
 from gateway.cli.readings import fitted_width, readings_table
-from gateway.cli.words import duration_text, moment_text, value_text
+from gateway.cli.words import counted, duration_text, moment_text, value_text
 
 app = typer.Typer(help="The twin: current values, history, the past.", no_args_is_help=True)
 Pattern = Annotated[
@@ -50,7 +51,7 @@ def get(
     with connect(url, data_dir, token_file) as client:
         if not watch:
             document = _current(client, pattern)
-            _finish(document, as_json=as_json, what=f"match '{pattern}'" if pattern else "are known")
+            _finish(document, client, pattern, as_json=as_json)
         elif as_json or not sys.stdout.isatty():
             for document in _repeated(client, pattern, interval):
                 print_json(document) if as_json else _print_readings(document, "now_ns")
@@ -73,9 +74,9 @@ def as_of(
     """Values as they were at a moment, by source time; an outage shows as an outage."""
     with connect(url, data_dir, token_file) as client:
         document = _all_pages(client, "/twin/as-of", pattern=pattern, at=at)
-    if not as_json and document["readings"]:
-        say(f"as of {moment_shown(document, 'at')}")
-    _finish(document, as_json=as_json, what=f"match '{pattern}'" if pattern else "are known", moment="at_ns")
+        if not as_json and document["readings"]:
+            say(f"as of {moment_shown(document, 'at')}")
+        _finish(document, client, pattern, as_json=as_json, moment="at_ns")
 
 
 @app.command()
@@ -179,15 +180,30 @@ def _repeated(client: Client, pattern: str, interval: float) -> Iterator[dict[st
         time.sleep(interval)
 
 
-def _finish(document: dict[str, Any], *, as_json: bool, what: str, moment: str = "now_ns") -> None:
+def _finish(document: dict[str, Any], client: Client, pattern: str, *, as_json: bool, moment: str = "now_ns") -> None:
     """Print readings; none at all is exit code 6."""
     if as_json:
         print_json(document)
     elif document["readings"]:
         _print_readings(document, moment)
     if not document["readings"]:
-        warn(f"No tags {what}.")
+        warn(f"No tags match '{pattern}'.{_hint(client, pattern)}" if pattern else "No tags are known.")
         raise typer.Exit(ExitCode.NOT_FOUND)
+
+
+def _hint(client: Client, pattern: str) -> str:
+    """What may have been meant: everything below, or a path much like it."""
+    pattern = pattern.strip("/")
+    if any(sign in pattern for sign in "*?["):
+        below = client.get("/tags", pattern=f"{pattern}/**")["tags"]
+        if below:
+            return f" Wildcards must fit the whole path: '{pattern}/**' matches {counted(len(below), 'tag')}."
+        return " Wildcards must fit the whole path of a tag, such as '*/coater-*/Process/**'."
+    paths = [tag["path"] for tag in client.get("/tags")["tags"]]
+    steps = pattern.count("/") + 1
+    places = dict.fromkeys("/".join(path.split("/")[:steps]) for path in paths)
+    near = get_close_matches(pattern, places, n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else " 'gateway twin get' lists all."
 
 
 def _print_readings(document: dict[str, Any], moment: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.exit_codes import ExitCode
+from gateway.cli.exit_codes import ExitCode, GatewayAnswer, exit_code_of
+from gateway.errors import NotFound
 from gateway.mirror.report import EndpointState
 from tests.fakes.services import COATER, NOW, REPORT, SECOND, SPEED, WEIGHT, Paper, hole, sample
 
@@ -51,6 +52,27 @@ def test_nothing_matches_is_not_found(run: Run, data_dir: Path) -> None:
     assert "No tags match 'nowhere'" in result.err
 
 
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        (f"{COATER}/Process/CoatWieght", f"Did you mean '{WEIGHT}'?"),
+        ("wroclaw/electrode/line-1/coater-11", f"Did you mean '{COATER}'?"),
+        ("*/coater-1", "'*/coater-1/**' matches 2 tags"),
+        ("*/stacker-*", "Wildcards must fit the whole path"),
+        ("xyz", "'gateway twin get' lists all"),
+    ],
+)
+def test_a_mistyped_pattern_gets_a_hint(run: Run, data_dir: Path, pattern: str, hint: str) -> None:
+    result = run("twin", "get", pattern, "--data-dir", str(data_dir))
+    assert (result.code, f"No tags match '{pattern}'." in result.err) == (ExitCode.NOT_FOUND, True)
+    assert hint in result.err
+
+
+def test_a_token_file_that_cannot_be_used_is_the_stores_fault() -> None:
+    assert exit_code_of(GatewayAnswer("the token file is damaged", "unavailable")) == ExitCode.STORE
+    assert exit_code_of(NotFound("no node 'ns=9;s=x'")) == ExitCode.NOT_FOUND
+
+
 def test_twin_as_of_reads_the_past(run: Run, data_dir: Path, paper: Paper) -> None:
     paper.twin.samples[WEIGHT] = [sample(1.25, at=NOW - 100 * SECOND), sample(2.5, at=NOW - 10 * SECOND)]
     result = run("twin", "as-of", WEIGHT, "--at", "-50s", "--data-dir", str(data_dir))
@@ -89,7 +111,8 @@ def test_status_tells_cause_and_cure_and_fails_when_something_is_down(run: Run, 
     assert result.code == ExitCode.NEGATIVE
     assert "auth_failed" in result.out
     assert "Set WROCLAW_SECRET." in result.out
-    assert run("status", "nowhere", "--data-dir", str(data_dir)).code == ExitCode.NOT_FOUND
+    nowhere = run("status", "nowhere", "--data-dir", str(data_dir))
+    assert (nowhere.code, nowhere.out, "there are wroclaw/electrode-plc" in nowhere.err) == (ExitCode.NOT_FOUND, "", True)
 
 
 def test_why_walks_the_chain(run: Run, data_dir: Path, paper: Paper) -> None:

@@ -71,7 +71,9 @@ def test_trust_takes_a_file_and_refuses_what_is_none(run: Run, tmp_path: Path) -
     assert run("pki", "trust", str(theirs), *directory).code == ExitCode.OK
     assert "trusted" in run("pki", "list", *directory).out
     nothing = run("pki", "trust", "wroclaw/plc", *directory)
-    assert (nothing.code, "wroclaw/plc" in nothing.err) == (ExitCode.REFUSED, True)
+    assert (nothing.code, "wroclaw/plc" in nothing.err) == (ExitCode.NOT_FOUND, True)
+    (tmp_path / "text").write_text("no certificate")
+    assert run("pki", "trust", str(tmp_path / "text"), *directory).code == ExitCode.REFUSED
 
 
 @pytest.mark.parametrize("command", ["probe", "browse"])
