@@ -1,6 +1,9 @@
 """`gateway check`, `probe`, `browse`: before an endpoint is mirrored. Nothing is written to any equipment."""
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -70,7 +73,7 @@ def check(
     if online:
         from gateway.runtime.tools import check_online  # noqa: PLC0415 -- OPC UA is slow to import
 
-        with Progress(console=error_console(), transient=True) as progress:
+        with Progress(console=error_console(), transient=True) as progress, _hushed():
             bar = progress.add_task("asking endpoints", total=sum(endpoint.enabled for endpoint in plant.endpoints()))
             checks = check_online(config, _pki(data_dir, pki_dir), timeout, checked=lambda _: progress.advance(bar))
         document["online"] = [asdict(item) for item in checks]
@@ -148,7 +151,7 @@ def probe(
 
     must_be_new(out, replace=replace, hint="choose a new file, or overwrite it with --replace")
     endpoint = _endpoint(server, config, policy=policy, mode=mode, user=user, password_env=password_env)
-    with error_console().status(f"asking {endpoint.url}"):
+    with error_console().status(f"asking {endpoint.url}"), _hushed():
         document = asdict(probe_endpoint(endpoint, _pki(data_dir, pki_dir), timeout))
     if as_json:
         print_json(document)
@@ -207,7 +210,7 @@ def browse(
     from gateway.runtime.tools import browse_endpoint  # noqa: PLC0415 -- OPC UA is slow to import
 
     endpoint = _endpoint(server, config, policy=policy, mode=mode, user=user, password_env=password_env)
-    with error_console().status(f"browsing {endpoint.url}"):
+    with error_console().status(f"browsing {endpoint.url}"), _hushed():
         nodes = browse_endpoint(endpoint, _pki(data_dir, pki_dir), below, depth, timeout)
     if as_json:
         print_json([asdict(node) for node in nodes])
@@ -216,6 +219,20 @@ def browse(
     for node in nodes:
         made.add_row(Text("  " * node.depth + node.name), node.kind, node.type, Text(node.node))
     console().print(made)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Nothing from asyncua's own logs: what matters of it is in our message."""
+    logger = logging.getLogger("asyncua")
+    nowhere, propagate = logging.NullHandler(), logger.propagate
+    logger.addHandler(nowhere)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(nowhere)
 
 
 def _endpoint(

@@ -24,8 +24,9 @@ _SECRET_TEXT: Final = (
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]+):[^@\s/]+@"), r"\1:***@"),  # user:password@ in a URL
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "***"),
 )
-#: Libraries that say too much at INFO: asyncua logs every publish result with its values, httpx every request.
-_QUIET: Final = ("asyncua", "aiosqlite", "httpx", "httpcore", "uvicorn.access", "asyncio")
+#: Libraries that say too much at INFO: asyncua logs every publish result with its values, httpx every request, uvicorn
+#: that it began and ended, which our own log says too.
+_QUIET: Final = ("asyncua", "aiosqlite", "httpx", "httpcore", "uvicorn.access", "uvicorn.error", "asyncio")
 _DEPTH: Final = 6
 
 
@@ -48,6 +49,12 @@ class LogTail:
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Processor: replace secrets by `***`, by the name of their field and by their look."""
     return {key: "***" if _secret(key, value) else _clean(value, _DEPTH) for key, value in event.items()}
+
+
+def _without_colours(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Processor: leave out uvicorn's second copy of the message, with a terminal's colours in it."""
+    event.pop("color_message", None)
+    return event
 
 
 def _secret(key: str, value: Any) -> bool:
@@ -99,7 +106,7 @@ def configure_logging(
     handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_colours],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,

@@ -1,6 +1,7 @@
 """Files that commands leave, and what happens where they cannot be left."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from gateway.cli import files
 from gateway.cli.exit_codes import ExitCode
-from gateway.errors import GatewayError, RequestRefused
+from gateway.errors import GatewayError, NotFound, RequestRefused
 from gateway.plant.ports import OperationLimits, ServerFacts
 from gateway.runtime import tools
 
@@ -104,3 +105,14 @@ def test_a_private_file_that_fills_the_disk_is_removed(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match="No space left"):
         files.write_private(tmp_path / "token", full)
     assert not (tmp_path / "token").exists()
+
+
+def test_the_librarys_noise_is_left_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def noisy(*_: object) -> list[object]:
+        logging.getLogger("asyncua.client.ua_client").error("a traceback of forty lines")
+        raise NotFound("the server has no node 'i=1'")
+
+    monkeypatch.setattr(tools, "browse_endpoint", noisy)
+    result = run("browse", SERVER, "--below", "i=1")
+    assert (result.code, result.err.strip()) == (ExitCode.NOT_FOUND, "the server has no node 'i=1'")
+    assert logging.getLogger("asyncua").propagate

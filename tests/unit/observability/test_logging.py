@@ -39,6 +39,16 @@ def test_our_logs_and_the_librarys_look_the_same() -> None:
     assert (theirs["event"], theirs["level"], theirs["logger"]) == ("port 8080 is taken", "warning", "uvicorn.error")
 
 
+def test_uvicorn_says_what_is_wrong_once_and_without_colours() -> None:
+    stream = io.StringIO()
+    configure_logging("json", stream=stream)
+    logging.getLogger("uvicorn.error").info("Started server process")
+    assert stream.getvalue() == ""
+    logging.getLogger("uvicorn.error").error("bind failed", extra={"color_message": "\x1b[31mbind failed\x1b[0m"})
+    (line,) = lines(stream)
+    assert (line["event"], "color_message" in line) == ("bind failed", False)
+
+
 def test_asyncua_is_kept_at_warning_and_debug_is_left_out() -> None:
     stream = io.StringIO()
     configure_logging("json", stream=stream)
