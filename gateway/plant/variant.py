@@ -29,14 +29,11 @@ class DateTime:
 
     ticks: int
 
-    def isoformat(self) -> str:
+    def __str__(self) -> str:
         """ISO 8601 in UTC with seven decimals; ticks outside the years 1601 to 9999 give the nearest end."""
         seconds, ticks = divmod(min(max(self.ticks, 0), 2650467743999999999), 10_000_000)
         moment = _WINDOWS_EPOCH + timedelta(seconds=seconds)
         return f"{moment:%Y-%m-%dT%H:%M:%S}.{ticks:07}Z"
-
-    def __str__(self) -> str:
-        return self.isoformat()
 
 
 class QualifiedName(NamedTuple):
@@ -349,11 +346,6 @@ def fixed_to_python(type: DataType, value: Any) -> Any:
     if type is DataType.BOOLEAN:
         return number != 0
     return DateTime(number) if type is DataType.DATETIME else number
-
-
-def encode_fixed(type: DataType, value: Any) -> bytes:
-    """The binary Variant of one scalar of a `FIXED` type."""
-    return bytes((type,)) + np.asarray(value, FIXED[type]).tobytes()
 
 
 def to_json(value: Any) -> Any:

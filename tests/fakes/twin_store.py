@@ -8,7 +8,8 @@ from gateway.plant.hierarchy import matches
 from gateway.plant.ports import Account, Delivery, Gap, History, Reading, Receipt, TagRecord, Watermark
 from gateway.plant.quality import effective_status, governing
 from gateway.plant.values import Changes, Ragged, Sample
-from gateway.plant.variant import encode_fixed, to_python
+from gateway.plant.variant import to_python
+from tests.fakes.variants import encode_fixed
 
 DAY_NS = 24 * 3600 * 1_000_000_000
 
