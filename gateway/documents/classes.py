@@ -7,32 +7,9 @@ from gateway.documents.plant_documents import EquipmentClassDocument, RecipePara
 from gateway.documents.source import Complaint, Document
 from gateway.documents.validation import did_you_mean
 from gateway.plant.equipment_class import Deadband, EquipmentClass, Range, RecipeBlock, RecipeParameter, Tag, TagType
-from gateway.plant.values import DataType
+from gateway.plant.values import INTEGERS, DataType
 
-NUMERIC: Final = frozenset(
-    {
-        DataType.SBYTE,
-        DataType.BYTE,
-        DataType.INT16,
-        DataType.UINT16,
-        DataType.INT32,
-        DataType.UINT32,
-        DataType.INT64,
-        DataType.UINT64,
-        DataType.FLOAT,
-        DataType.DOUBLE,
-    }
-)
-BOUNDS: Final = {
-    DataType.SBYTE: (-(2**7), 2**7 - 1),
-    DataType.BYTE: (0, 2**8 - 1),
-    DataType.INT16: (-(2**15), 2**15 - 1),
-    DataType.UINT16: (0, 2**16 - 1),
-    DataType.INT32: (-(2**31), 2**31 - 1),
-    DataType.UINT32: (0, 2**32 - 1),
-    DataType.INT64: (-(2**63), 2**63 - 1),
-    DataType.UINT64: (0, 2**64 - 1),
-}
+NUMERIC: Final = frozenset({*INTEGERS, DataType.FLOAT, DataType.DOUBLE})
 #: Status variables of every recipe block (docs/handshake.md): name, type, whether a profile may lack it.
 _STATUS: Final = (
     ("ActiveDigest", DataType.STRING, False),
@@ -110,7 +87,7 @@ def _check_tag(part: TagPart) -> list[Complaint]:
 
 def _check_bounds(part: TagPart | RecipeParameterPart) -> list[Complaint]:
     """A range must lie inside what the type can hold."""
-    bounds = BOUNDS.get(part.type.base)
+    bounds = INTEGERS.get(part.type.base)
     if part.range is None or bounds is None or part.type.enumeration:
         return []
     if part.range.low < bounds[0] or part.range.high > bounds[1]:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from gateway.documents.classes import BOUNDS, is_numeric
+from gateway.documents.classes import is_numeric
 from gateway.documents.fields import ClassPath, Distinct, Filled, Name, Number, Part, Text, TypeName, Unit, Version, fault
 from gateway.documents.plant_documents import Handshake
 from gateway.plant.equipment_class import TagType
-from gateway.plant.values import DataType
+from gateway.plant.values import INTEGERS, DataType
 
 _DIGEST: Final = re.compile(r"sha256:\S+\Z")
 _FIRMWARE: Final = re.compile(r"\s*(>=|<=|==|!=|>|<)\s*\d+(\.\d+)*(\s*,\s*(>=|<=|==|!=|>|<)\s*\d+(\.\d+)*)*\s*\Z")
@@ -273,10 +273,10 @@ def _misfit(declared: TagType, entry: Any) -> str | None:
         return None if isinstance(entry, bool) else "the value must be true or false, for the type is Boolean"
     if base is DataType.STRING:
         return None if isinstance(entry, str) else "the value must be text in quotes, for the type is String"
-    if base in BOUNDS:
+    if base in INTEGERS:
         if not isinstance(entry, int) or isinstance(entry, bool):
             return f"the value must be a whole number, for the type is {declared}"
-        low, high = BOUNDS[base]
+        low, high = INTEGERS[base]
         return None if low <= entry <= high else f"the value does not fit into {declared}, which holds {low} to {high}"
     if base in (DataType.FLOAT, DataType.DOUBLE):
         if not _is_number(entry):

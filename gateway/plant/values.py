@@ -62,6 +62,18 @@ FIXED: Final[dict[DataType, np.dtype[Any]]] = {
     DataType.STATUSCODE: np.dtype("<u4"),
 }
 
+#: What each integer type holds, both ends included.
+INTEGERS: Final[dict[DataType, tuple[int, int]]] = {
+    DataType.SBYTE: (-(2**7), 2**7 - 1),
+    DataType.BYTE: (0, 2**8 - 1),
+    DataType.INT16: (-(2**15), 2**15 - 1),
+    DataType.UINT16: (0, 2**16 - 1),
+    DataType.INT32: (-(2**31), 2**31 - 1),
+    DataType.UINT32: (0, 2**32 - 1),
+    DataType.INT64: (-(2**63), 2**63 - 1),
+    DataType.UINT64: (0, 2**64 - 1),
+}
+
 # Status codes the gateway itself gives or recognises (OPC 10000-4, 7.39; OPC 10000-8 for the uncertain ones).
 GOOD: Final = 0x0000_0000
 UNCERTAIN_NO_COMMUNICATION_LAST_USABLE: Final = 0x408F_0000

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from gateway.plant.equipment_class import Equipment, RecipeBlock, RecipeParameter, SiteMeasure
 from gateway.plant.units import conversion
-from gateway.plant.values import DataType
+from gateway.plant.values import INTEGERS, DataType
 from gateway.recipes import wire
 from gateway.recipes.control_recipe import ControlRecipe, RenderedInterlock, RenderedParameter
 from gateway.recipes.digest import master_digest
@@ -222,7 +222,7 @@ def _to_wire(declared: RecipeParameter, value: WireValue, measure: SiteMeasure) 
     raw: list[float] = []
     for number in _numbers(declared.type.base, value):
         exact = (number * factor + shift - Fraction(repr(measure.offset))) / Fraction(repr(measure.scale))
-        raw.append(round(exact) if measure.type.base in wire.INTEGERS else float(exact))
+        raw.append(round(exact) if measure.type.base in INTEGERS else float(exact))
     try:
         return wire.cast(measure.type, raw if measure.type.array else raw[0])
     except ValueError as refused:

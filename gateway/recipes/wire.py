@@ -12,22 +12,12 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from gateway.plant.equipment_class import TagType
-from gateway.plant.values import DataType
+from gateway.plant.values import INTEGERS, DataType
 
 WireScalar: TypeAlias = bool | int | float | str
 WireValue: TypeAlias = WireScalar | tuple[WireScalar, ...]
 JsonValue: TypeAlias = bool | int | float | str | list[bool | int | float | str]
 
-INTEGERS: Final[dict[DataType, tuple[int, int]]] = {
-    DataType.SBYTE: (-(2**7), 2**7 - 1),
-    DataType.BYTE: (0, 2**8 - 1),
-    DataType.INT16: (-(2**15), 2**15 - 1),
-    DataType.UINT16: (0, 2**16 - 1),
-    DataType.INT32: (-(2**31), 2**31 - 1),
-    DataType.UINT32: (0, 2**32 - 1),
-    DataType.INT64: (-(2**63), 2**63 - 1),
-    DataType.UINT64: (0, 2**64 - 1),
-}
 _WIDE: Final = (DataType.INT64, DataType.UINT64)
 _FLOATS: Final = (DataType.FLOAT, DataType.DOUBLE)
 

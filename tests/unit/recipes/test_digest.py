@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.plant.equipment_class import TagType, parse_type
+from gateway.plant.values import INTEGERS
 from gateway.recipes import wire
 from gateway.recipes.digest import digest, master_digest
 from gateway.recipes.recipe import Interlock, Parameter
@@ -72,7 +73,7 @@ def test_casting_is_idempotent_and_same_is_bitwise(value: float) -> None:
 
 @given(st.sampled_from(TYPES), st.integers(-(2**65), 2**65))
 def test_integers_fit_or_are_refused(type: TagType, value: int) -> None:
-    low, high = wire.INTEGERS[type.base]
+    low, high = INTEGERS[type.base]
     if low <= value <= high:
         cast = wire.cast(type, value)
         assert cast == value
