@@ -1,6 +1,6 @@
 """What a server's subscription tells us, still in its own bytes: the unit that travels from the socket to the decoder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.plant.values import Changes
@@ -39,7 +39,3 @@ class Decoded:
 
     changes: Sequence[Changes]
     undecodable: Sequence[Undecodable]
-
-
-#: Turns messages of one endpoint, in order of arrival, into columns.
-Decoder = Callable[[Sequence[Message]], Decoded]
