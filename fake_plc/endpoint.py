@@ -98,7 +98,7 @@ class Endpoint:
         server = PlcServer(self)
         try:
             await server.start(self._password)
-        except BaseException:
+        except BaseException:  # a cancellation too: the public port must be free again
             await self.wire.close()
             raise
         await self.wire.open(server.address)

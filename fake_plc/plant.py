@@ -41,7 +41,7 @@ class Plant:
             for endpoint in self.endpoints.values():
                 await endpoint.start()
             await self.control.start()
-        except BaseException:
+        except BaseException:  # a cancellation too: ports and tasks must not outlive a failed start
             await self.stop()
             raise
         # The address spaces live as long as the process: scanning them in full collections would cost more than the simulation.

@@ -129,7 +129,7 @@ def _write(path: Path, entries: Sequence[_Entry]) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a file must not stay behind
         with suppress(FileNotFoundError):
             Path(temporary).unlink()
         raise

@@ -85,7 +85,7 @@ def _backup(directory: Path, target: Path) -> Manifest:
             copies = tuple(_copy(directory / name, target / name) for name in names)
             manifest = Manifest(_FORMAT, version("mother-factory-gateway"), began, _now(), copies)
             _write_durably(target / MANIFEST_FILE, json.dumps(asdict(manifest), indent=2).encode() + b"\n")
-    except BaseException:
+    except BaseException:  # Ctrl-C too: half a backup must not be taken for a whole one
         for left in target.iterdir():  # all of it ours: it was empty, and SQLite leaves journals beside an unfinished copy
             left.unlink(missing_ok=True)
         raise
@@ -129,7 +129,7 @@ def _restore(source: Path, directory: Path) -> Manifest:
                 for fresh, final in partial:
                     fresh.rename(final)
                 _sync(directory)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: a data directory is restored as a whole or not at all
             for fresh, final in partial:
                 fresh.unlink(missing_ok=True)
                 final.unlink(missing_ok=True)

@@ -166,7 +166,7 @@ class Database:
                     await self._begin()
                     yield self._writer
                     await to_the_end(self._commit(then))
-                except BaseException:
+                except BaseException:  # a cancellation too: no transaction may stay open on the one writer
                     await to_the_end(_undo(self._writer))
                     raise
 
