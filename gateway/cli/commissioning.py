@@ -16,6 +16,7 @@ from gateway.cli.exit_codes import ExitCode
 from gateway.cli.files import must_be_new, write
 from gateway.cli.options import ConfigDir, Json
 from gateway.cli.output import console, error_console, print_json, say, styled, table, warn
+from gateway.cli.words import counted
 from gateway.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ _Mode = Annotated[str | None, typer.Option(help="Security mode: SignAndEncrypt, 
 _User = Annotated[str | None, typer.Option(help="User name; default: the configuration's, or anonymous.")]
 _PasswordEnv = Annotated[str | None, typer.Option(help="The environment variable that holds the user's password.")]
 #: What `check` counts, in words.
-_COUNTED: Final = (
-    ("sites", "sites"), ("endpoints", "endpoints"), ("equipment", "pieces of equipment"), ("tags", "tags"),
-    ("recipe_files", "recipe and overlay files"),
-)  # fmt: skip
+_COUNTED: Final = {
+    "sites": ("site",), "endpoints": ("endpoint",), "equipment": ("piece of equipment", "pieces of equipment"),
+    "tags": ("tag",), "recipe_files": ("recipe or overlay file", "recipe and overlay files"),
+}  # fmt: skip
 #: A complaint of a document, in its parts; the field is left out where a file as a whole is wrong.
 _COMPLAINT: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+): (?:(?P<field>[^\s:]+): )?(?P<message>.*)", re.DOTALL)
 _Timeout = Annotated[float, typer.Option(min=0.5, max=120, help="Seconds for one request.")]
@@ -118,15 +119,30 @@ def _print_check(document: dict[str, Any]) -> None:
     out = console()
     for checked in document.get("online", ()):
         state = styled("no session", "bad") if checked["problem"] else styled("session", "good")
-        words = Text.assemble(checked["endpoint"], " ", state, f", {checked['items']} tags {checked['problem']}")
+        problem = f": {checked['problem']}" if checked["problem"] else ""
+        words = Text.assemble(checked["endpoint"], " ", state, f", {counted(checked['items'], 'tag')}{problem}")
         out.print(words, soft_wrap=True)
         for finding in checked["findings"]:
             severity = styled(finding["severity"], "bad" if finding["severity"] == "fault" else "uncertain")
             cure = f" → {finding['cure']}" if finding["cure"] else ""
             words = Text.assemble("  ", severity, f" {finding['equipment']}/{finding['tag']}: {finding['problem']}{cure}")
             out.print(words, soft_wrap=True)
-    counted = ", ".join(f"{document[key]} {words}" for key, words in _COUNTED)
-    say(f"The files are sound: {counted}.")
+    say(f"The files are sound: {', '.join(counted(document[key], *words) for key, words in _COUNTED.items())}.")
+    if "online" in document:
+        _print_online(document["online"])
+
+
+def _print_online(checks: list[dict[str, Any]]) -> None:
+    """What came of the equipment, in one line."""
+    of = counted(len(checks), "endpoint")
+    deaf = sum(bool(checked["problem"]) for checked in checks)
+    faults = sum(finding["severity"] == "fault" for checked in checks for finding in checked["findings"])
+    said = [f"{deaf} of {of} gave no session"] if deaf else []
+    said += [f"the equipment has {counted(faults, 'fault')}"] if faults else []
+    if said:
+        console().print(styled(f"{', '.join(said).capitalize()}.", "bad"), soft_wrap=True)
+    else:
+        say(f"{of} gave a session and conform{'s' if len(checks) == 1 else ''}.".capitalize())
 
 
 def probe(
@@ -168,11 +184,13 @@ def probe(
 
 
 def _print_probe(document: dict[str, Any], *, shows_file: bool) -> None:
-    made = table(["policy", "mode", "users", "certificate (SHA-256)", "we can"])
+    made = table(["policy", "mode", "users", "we can"])
     for offer in document["offers"]:
         can = styled("yes", "good") if offer["supported"] else styled("no", "bad")
-        made.add_row(offer["policy"], offer["mode"], ", ".join(offer["users"]), offer["fingerprint"], can)
+        made.add_row(offer["policy"], offer["mode"], ", ".join(offer["users"]), can)
     console().print(made)
+    for fingerprint in dict.fromkeys(offer["fingerprint"] for offer in document["offers"] if offer["fingerprint"]):
+        say(f"certificate (SHA-256)\n  {fingerprint}")
     facts = document["facts"]
     if facts is None:
         console().print(styled(f"No session: {document['problem']}", "bad"), soft_wrap=True)

@@ -9,7 +9,8 @@ import typer
 
 from gateway.cli.client import connect
 from gateway.cli.options import DataDir, Json, TokenFile, Url
-from gateway.cli.output import console, error_console, print_json, say, table
+from gateway.cli.output import error_console, print_json, say
+from gateway.cli.words import counted
 from gateway.errors import RequestRefused
 
 
@@ -22,7 +23,7 @@ def reload(as_json: Json = False, url: Url = None, data_dir: DataDir = None, tok
         return
     for what, keys in document.items():
         if what == "kept":
-            say(f"kept: {len(keys)} endpoints")
+            say(f"kept: {counted(len(keys), 'endpoint')}")
         elif keys:
             say(f"{what}: {', '.join(keys)}")
 
@@ -68,8 +69,6 @@ def _print_manifest(document: dict[str, Any], done: str, *, as_json: bool) -> No
     if as_json:
         print_json(document)
         return
-    made = table(["file", ("bytes", "right"), "sha256"])
     for file in document["files"]:
-        made.add_row(file["name"], str(file["bytes"]), file["sha256"])
-    console().print(made)
+        say(f"{file['name']}  {file['bytes']} bytes\n  sha256 {file['sha256']}")
     say(done)

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from gateway.cli.words import age_text, duration_text, moment_text
+from gateway.cli.words import age_text, counted, duration_text, moment_text
 
 #: Colours by severity of a status code, and of an endpoint's state.
 _STYLES: Final = {
@@ -106,4 +106,10 @@ def endpoints_view(document: dict[str, Any]) -> RenderableType:
         for endpoint in document["endpoints"]
         if endpoint["reason"]
     ]
-    return Group(made, *reasons)
+    silent = [
+        f"{endpoint['site']}/{endpoint['endpoint']}: {counted(endpoint['items_rejected'], 'item')} not monitored:"
+        " 'gateway check --online' or 'gateway why TAG' says why"
+        for endpoint in document["endpoints"]
+        if endpoint["state"] == "connected" and endpoint["items_rejected"] and not endpoint["reason"]
+    ]
+    return Group(made, *reasons, *map(Text, silent))

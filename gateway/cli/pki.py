@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from gateway.api.times import iso
 from gateway.cli.options import Json
-from gateway.cli.output import console, print_json, say, styled, table
+from gateway.cli.output import console, print_json, say, styled
 from gateway.cli.words import duration_text
 from gateway.errors import NotFound, RequestRefused
 
@@ -85,10 +86,12 @@ def _print(certificates: "Sequence[CertificateFacts]", *, as_json: bool) -> None
     if not certificates:
         say("No certificates; make ours with 'gateway pki init'.")
         return
-    made = table(["role", "file", "subject", "application", "SHA-256", "expires"])
-    for item in certificates:
+    out = console()
+    for item in certificates:  # a block each: a fingerprint is compared and copied, so it is never folded
         left = (item.expires - time.time_ns()) / 1e9
         expiry = f"{iso(item.expires)[:10]} ({duration_text(left)} left)" if left > 0 else f"{iso(item.expires)[:10]} (expired)"
         severity = "good" if left > 30 * 86_400 else "uncertain" if left > 0 else "bad"
-        made.add_row(item.role, item.file, item.subject, item.application_uri, item.fingerprint, styled(expiry, severity))
-    console().print(made)
+        out.print(Text.assemble((item.role, "bold"), f"  {item.file}"), soft_wrap=True)
+        out.print(Text(f"  subject      {item.subject}\n  application  {item.application_uri}"), soft_wrap=True)
+        out.print(Text(f"  SHA-256      {item.fingerprint}"), soft_wrap=True)
+        out.print(Text.assemble("  expires      ", styled(expiry, severity)), soft_wrap=True)

@@ -52,6 +52,12 @@ def test_nothing_matches_is_not_found(run: Run, data_dir: Path) -> None:
     assert "No tags match 'nowhere'" in result.err
 
 
+def test_status_tells_of_items_that_are_not_monitored(run: Run, data_dir: Path, paper: Paper) -> None:
+    paper.mirror.shown = [replace(REPORT, items_rejected=3)]
+    result = run("status", "--data-dir", str(data_dir))
+    assert (result.code, "wroclaw/electrode-plc: 3 items not monitored: 'gateway check" in result.out) == (ExitCode.OK, True)
+
+
 @pytest.mark.parametrize(
     ("pattern", "hint"),
     [

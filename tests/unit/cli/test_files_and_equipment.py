@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.runtime import tools
 
 from .conftest import Run
 
@@ -24,6 +25,23 @@ def test_check_counts_what_the_example_plant_has(run: Run) -> None:
     assert result.json["endpoints"] >= 8
     assert result.json["tags"] >= 1000
     assert "The files are sound: 4 sites" in run("check", "--config", str(EXAMPLE)).out
+
+
+@pytest.mark.parametrize(
+    ("problems", "last"),
+    [
+        (["", ""], "2 endpoints gave a session and conform."),
+        ([""], "1 endpoint gave a session and conforms."),
+        (["", "refused", "refused"], "2 of 3 endpoints gave no session."),
+    ],
+)
+def test_check_online_tells_what_came_of_it(run: Run, monkeypatch: pytest.MonkeyPatch, problems: list[str], last: str) -> None:
+    checks = [tools.EndpointCheck("a/b", NOBODY, problem, 1, ()) for problem in problems]
+    monkeypatch.setattr(tools, "check_online", lambda *_, **__: checks)
+    result = run("check", "--online", "--config", str(EXAMPLE))
+    assert result.code == (ExitCode.NEGATIVE if any(problems) else ExitCode.OK)
+    assert result.out.splitlines()[-1] == last
+    assert result.out.count("a/b no session, 1 tag: refused") == sum(map(bool, problems))
 
 
 def test_check_reports_every_fault_of_every_file_at_once(run: Run, tmp_path: Path) -> None:
@@ -61,7 +79,7 @@ def test_certificates_are_made_listed_and_renewed(run: Run, tmp_path: Path) -> N
     assert run("pki", "init", *directory).code == ExitCode.REFUSED
     (renewed,) = run("pki", "renew", "--json", *directory).json
     assert renewed["fingerprint"] != made["fingerprint"]
-    assert renewed["fingerprint"][:16] in run("pki", "list", *directory).out
+    assert f"  SHA-256      {renewed['fingerprint']}\n" in run("pki", "list", *directory).out
 
 
 def test_trust_takes_a_file_and_refuses_what_is_none(run: Run, tmp_path: Path) -> None:
