@@ -57,9 +57,13 @@ class Services:
     plant: Callable[[], Plant]  #: the configuration in force
     pushes: Pushes
     tokens: Tokens
-    grace_ns: int  #: how long a value stays Uncertain after a loss of communication before it is Bad
     metrics: Callable[[], Awaitable[bytes]]  #: one scrape in Prometheus text format 0.0.4
     ready: Callable[[], tuple[bool, Sequence[str]]]  #: ready?, and why not, each reason one sentence
     reload: Callable[[], Awaitable[Mapping[str, Any]]]  #: read the configuration again; says what changed
     backup: Callable[[Path], Awaitable[Mapping[str, Any]]]  #: copy twin and ledger to a new directory; gives the manifest
     log_tail: Callable[[], Sequence[Mapping[str, Any]]]  #: recent log records, oldest first
+
+    @property
+    def grace_ns(self) -> int:
+        """How long a value stays Uncertain after a loss of communication before it is Bad, by the configuration in force."""
+        return round(self.plant().mirror.grace_s * 1e9)

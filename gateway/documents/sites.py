@@ -43,7 +43,7 @@ def build_site(document: Document, part: SiteDocument, around: Surroundings) -> 
         if server.name in endpoints:
             complaints.append(server.at("name").complain(f"endpoint '{server.name}' exists already above; choose another name"))
         else:
-            endpoints[server.name] = _endpoint(part.site, server, around)
+            endpoints[server.name] = _endpoint(part.site, part.locale, server, around)
     known = {*endpoints, *written(document, "endpoints", "name")}
     lines: list[Line] = []
     roots: dict[tuple[str, RootNode], str] = {}
@@ -77,7 +77,7 @@ def build_site(document: Document, part: SiteDocument, around: Surroundings) -> 
     return site, complaints
 
 
-def _endpoint(site: str, part: EndpointPart, around: Surroundings) -> Endpoint:
+def _endpoint(site: str, locale: str | None, part: EndpointPart, around: Surroundings) -> Endpoint:
     credentials = Credentials()
     if part.credentials is not None:
         secret = part.credentials.password
@@ -100,6 +100,7 @@ def _endpoint(site: str, part: EndpointPart, around: Surroundings) -> Endpoint:
         ),
         publishing_ms=publishing * 1000,
         enabled=part.enabled,
+        locale=locale,
     )
 
 

@@ -1,5 +1,7 @@
 """Does a piece of equipment offer what its class says? Pure rules over what the server told of each node."""
 
+from collections.abc import Sequence
+
 from gateway.mirror.items import Item
 from gateway.mirror.report import Finding
 from gateway.plant.ports import NodeFacts
@@ -7,6 +9,28 @@ from gateway.plant.status_names import describe
 from gateway.plant.values import DataType
 
 _WIDENS: dict[DataType, set[DataType]] = {DataType.DOUBLE: {DataType.FLOAT}}  # a class's Double may be a Float on the wire
+
+
+def judge_equipment(rows: Sequence[tuple[Item, NodeFacts | None, int]]) -> list[Finding]:
+    """What is wrong with the tags of one piece of equipment: (item, facts or None, status where there are none).
+
+    When nothing at all is below the root, that is one finding and not one for each tag.
+    """
+    if len(rows) > 1 and all(facts is None for _, facts, _ in rows):
+        item, _, status = rows[0]
+        root = item.equipment.root
+        where = root.node or f"{root.path} in {root.namespace}"
+        problem = f"none of its {len(rows)} tags was found below its root '{where}' ({describe(status)})"
+        return [
+            Finding(
+                str(item.equipment.path),
+                "",
+                "fault",
+                problem,
+                "correct 'root' in the site file; 'gateway browse' shows what is there",
+            )
+        ]
+    return [finding for item, facts, status in rows for finding in judge(item, facts, status)]
 
 
 def judge(item: Item, facts: NodeFacts | None, status: int) -> list[Finding]:
@@ -22,7 +46,7 @@ def judge(item: Item, facts: NodeFacts | None, status: int) -> list[Finding]:
             finding(
                 "note" if item.tag.optional else "fault",
                 f"the server has no node at '{item.site_path}' below the equipment's root ({why})",
-                "correct 'root' or 'rename' in the site file, or mark the tag optional in the class",
+                "" if item.tag.optional else "correct 'root' or 'rename' in the site file, or mark the tag optional in the class",
             )
         ]
     found: list[Finding] = []

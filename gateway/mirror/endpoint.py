@@ -17,17 +17,19 @@ from gateway.errors import (
 )
 from gateway.mirror.account import LossAccount
 from gateway.mirror.backoff import Backoff
-from gateway.mirror.conformance import judge
+from gateway.mirror.conformance import judge_equipment
 from gateway.mirror.feed import Feed, MirrorDialer, MirrorSession, PublishCounters
 from gateway.mirror.intake import Intake, SessionSink
 from gateway.mirror.items import Item, group
 from gateway.mirror.report import EndpointState, Finding
 from gateway.plant.equipment_class import Endpoint
+from gateway.plant.hierarchy import EquipmentPath
 from gateway.plant.ports import Clock, Gap, GapReason, ItemOutcome, ItemRequest, NodeFacts, ServerFacts
 from gateway.plant.status_names import describe
 
 _log = structlog.get_logger(__name__)
 _WATCH_S = 0.5
+_REFRESH_S = 10.0
 _RETRY_ITEMS_S, _RETRY_ITEMS_LONGEST_S = 5.0, 300.0
 _HOPELESS_S = 5.0  #: the least wait after a failure that only a person can mend
 
@@ -58,7 +60,6 @@ class ItemFate:
 class Tally:
     """Counters over all sessions."""
 
-    attempts: int = 0
     sessions: int = 0
     subscriptions: int = 0
     reconnects: int = 0
@@ -102,10 +103,20 @@ class EndpointMirror:
         self._backoff = Backoff()
         self._unmet: list[str] = []
         self._began = 0
+        #: Set before the task is cancelled: asyncio before Python 3.12 swallows a cancellation that meets a connection, and a
+        #: TaskGroup that winds up leaves its own cancellation counted, so that `Task.cancelling()` does not tell.
+        self.ending = False
         self._timed = [
             (row, item.tag.max_silence_s * 1e9) for row, item in enumerate(items) if item.tag.max_silence_s is not None
         ]
         self._log = _log.bind(site=endpoint.site, endpoint=endpoint.name)
+
+    @property
+    def items_rejected(self) -> int:
+        """Items of the present session that the server refused or does not have; what the class leaves open does not count."""
+        if self.state not in {EndpointState.CONNECTED, EndpointState.DEGRADED}:
+            return 0
+        return sum(not fate.accepted and not item.tag.optional for item, fate in zip(self.items, self.fates, strict=True))
 
     @property
     def account(self) -> LossAccount:
@@ -124,9 +135,8 @@ class EndpointMirror:
         """Connect, mirror, and connect again, until cancelled."""
         if not self.endpoint.enabled:
             return
-        while True:
+        while not self.ending:
             await asyncio.sleep(self._delay())
-            self.tally.attempts += 1
             try:
                 await self._session()
             except Exception as fault:  # noqa: BLE001 - a defect of ours in one endpoint must not stop the others; it is logged whole
@@ -159,25 +169,37 @@ class EndpointMirror:
             level("endpoint state", state=str(state), reason=reason)
 
     def _failed(self, fault: GatewayError) -> None:
+        start = self.last_word()
+        self.end_feed()
+        state = next((state for kind, state in _STATE_OF if isinstance(fault, kind)), EndpointState.CONNECTING)
+        self._enter(state, str(fault))
+        if start is not None:
+            self.intake.open_gap(start, GapReason.DISCONNECTED, type(fault).__name__)
+        self.fates = [ItemFate(fate.node, fate.facts) for fate in self.fates]
+
+    def last_word(self) -> int | None:
+        """Up to when nothing is missing: the last word of the quietest subscription."""
+        vouched = self._feed.vouched() if self._feed is not None else None
+        return self.intake.heard if vouched is None or self.intake.heard is None else min(vouched, self.intake.heard)
+
+    def end_feed(self) -> None:
+        """Add up the counters of a session that has ended."""
         if self._feed is not None:
             self.tally.add(self._feed.counters)
             self._feed = None
-        state = next((state for kind, state in _STATE_OF if isinstance(fault, kind)), EndpointState.CONNECTING)
-        self._enter(state, str(fault))
-        if self.intake.heard is not None:
-            self.intake.open_gap(self.intake.heard, GapReason.DISCONNECTED, type(fault).__name__)
-        self.fates = [ItemFate(fate.node, fate.facts) for fate in self.fates]
 
     async def _session(self) -> None:
         """One session from dialling to its end, which is always an error or a cancellation."""
         async with AsyncExitStack() as stack:
             async with self._connecting:
                 session = await stack.enter_async_context(self._dialer.dial(self.endpoint))
+            if self.ending:
+                return
             self.tally.sessions += 1
             self._began = self.clock.now()
             self.tally.reconnects += self.tally.sessions > 1
             self.facts = session.facts
-            requests = await self._find_items(session)
+            requests = await self._find_items(session, range(len(self.items)))
             sink = SessionSink(self.intake)
             feed = sink.feed = session.feed(self.endpoint.publishing_ms, sink)
             groups = group(requests, session.facts.limits.monitored_items_per_subscription)
@@ -186,36 +208,35 @@ class EndpointMirror:
             self._feed = feed
             self._judge_health()
             async with asyncio.TaskGroup() as tasks:
-                if groups:
-                    tasks.create_task(feed.run(), name=f"publish {self.endpoint.key}")
-                tasks.create_task(self._watch(session, feed), name=f"watch {self.endpoint.key}")
+                tasks.create_task(feed.run(), name=f"publish {self.endpoint.key}")
+                tasks.create_task(self._watch(feed), name=f"watch {self.endpoint.key}")
+                tasks.create_task(self._refresh(session, feed), name=f"facts {self.endpoint.key}")
                 tasks.create_task(self._end_with(session), name=f"connection {self.endpoint.key}")
                 tasks.create_task(self._retry_items(session, feed), name=f"items {self.endpoint.key}")
 
-    async def _find_items(self, session: MirrorSession) -> list[ItemRequest]:
-        """Resolve every item by browse path, judge it against its class, and make the requests."""
-        for fate in self.fates:
-            fate.node = None
-        handles = range(len(self.items))
-        by_equipment: dict[str, list[int]] = {}
-        for handle in handles:
-            by_equipment.setdefault(str(self.items[handle].equipment.path), []).append(handle)
+    async def _find_items(self, session: MirrorSession, wanted: Sequence[int]) -> list[ItemRequest]:
+        """Resolve items by browse path, judge their equipment against its class, and make the requests for those there are."""
+        by_equipment: dict[EquipmentPath, list[int]] = {}
+        for row in wanted:
+            by_equipment.setdefault(self.items[row].equipment.path, []).append(row)
         for rows in by_equipment.values():
             root = self.items[rows[0]].equipment.root
             found = await session.resolve(root, [self.items[row].site_path for row in rows])
-            for row, node in zip(rows, found, strict=True):
-                if isinstance(node, int):
-                    self.fates[row] = ItemFate(status=node)
-                else:
-                    self.fates[row].node = node
-        nodes = [(row, fate.node) for row, fate in enumerate(self.fates) if fate.node is not None]
+            for row, where in zip(rows, found, strict=True):
+                self.fates[row] = ItemFate(status=where) if isinstance(where, int) else ItemFate(where)
+        nodes = [(row, node) for row in wanted if (node := self.fates[row].node) is not None]
         for (row, _), facts in zip(nodes, await session.inspect([node for _, node in nodes]), strict=True):
             self.fates[row].facts = facts
-        self.findings = [
-            each for item, fate in zip(self.items, self.fates, strict=True) for each in judge(item, fate.facts, fate.status)
-        ]
-        await self._learned([(self.items[row], node) for row, node in nodes])
+        self._judge_equipment()
+        if nodes:
+            await self._learned([(self.items[row], node) for row, node in nodes])
         return [self.items[row].request(row, node, self._outage_cover_s) for row, node in nodes]
+
+    def _judge_equipment(self) -> None:
+        rows: dict[EquipmentPath, list[tuple[Item, NodeFacts | None, int]]] = {}
+        for item, fate in zip(self.items, self.fates, strict=True):
+            rows.setdefault(item.equipment.path, []).append((item, fate.facts, fate.status))
+        self.findings = [finding for each in rows.values() for finding in judge_equipment(each)]
 
     def _record(self, outcomes: Sequence[ItemOutcome]) -> None:
         """Take the server's word on items; open a gap for each tag that is not monitored, close it for each that is again."""
@@ -267,7 +288,7 @@ class EndpointMirror:
             if self.fates[row].accepted and max(int(last[row]), began) < now - limit_ns
         ]
 
-    async def _watch(self, session: MirrorSession, feed: Feed) -> None:
+    async def _watch(self, feed: Feed) -> None:
         """Freshness: a subscription whose keep-alives are missing is dead even if the connection looks alive."""
         while True:
             await asyncio.sleep(_WATCH_S)
@@ -280,6 +301,12 @@ class EndpointMirror:
             if feed.counters.notifications:
                 self._backoff.succeeded()
             self._judge_health()
+
+    async def _refresh(self, session: MirrorSession, feed: Feed) -> None:
+        """Ask again what changes while a session lives: the server's clock, its service level, its namespaces."""
+        while True:
+            await asyncio.sleep(_REFRESH_S)
+            feed.counters.round_trip_s = await session.refresh()
             self.facts = session.facts
 
     async def _end_with(self, session: MirrorSession) -> None:
@@ -293,13 +320,5 @@ class EndpointMirror:
             await asyncio.sleep(delay)
             delay = min(delay * 2, _RETRY_ITEMS_LONGEST_S)
             wanted = [row for row, fate in enumerate(self.fates) if not fate.accepted]
-            requests = []
-            for row in wanted:
-                item, fate = self.items[row], self.fates[row]
-                if fate.node is None:
-                    (found,) = await session.resolve(item.equipment.root, [item.site_path])
-                    fate.node, fate.status = (None, found) if isinstance(found, int) else (found, fate.status)
-                if fate.node is not None:
-                    requests.append(item.request(row, fate.node, self._outage_cover_s))
-            if requests:
+            if wanted and (requests := await self._find_items(session, wanted)):
                 self._record(await feed.add(requests))

@@ -19,7 +19,7 @@ class PublishCounters:
     sequence_gaps: int = 0
     republished: int = 0
     repeated: int = 0
-    round_trip_s: float | None = None  #: of the latest service call that was timed
+    round_trip_s: float | None = None  #: of the latest Read of the server's state
 
 
 class Sink(Protocol):
@@ -49,6 +49,9 @@ class Feed(Protocol):
     def silent_for(self) -> float:
         """Seconds since the quietest subscription last spoke."""
 
+    def vouched(self) -> int | None:
+        """Up to when (ns) nothing of any subscription is missing."""
+
     async def subscribe(self, groups: Sequence[Sequence[ItemRequest]]) -> list[ItemOutcome]:
         """Create a subscription for each group with its items; outcomes in the order of the requests."""
 
@@ -73,6 +76,13 @@ class MirrorSession(Equipment, Protocol):
 
     def feed(self, publishing_ms: float, sink: Sink) -> Feed:
         """Subscriptions on this session."""
+
+    async def refresh(self) -> float:
+        """Read anew what `facts` says of clock and service level; the round trip in seconds.
+
+        Raises:
+            ConnectionLost: the namespaces changed, so that every NodeId must be found again.
+        """
 
     async def lost(self) -> None:
         """Return when the connection has ended."""

@@ -46,16 +46,20 @@ class Ingest:
                 await asyncio.sleep(_RETRY_S)
                 self._awake.set()
 
-    async def drain(self) -> None:
-        """Commit until nothing waits any more; for ever where the store refuses, so bound it with a timeout."""
+    async def drain(self, of: Iterable[Intake] | None = None) -> None:
+        """Commit until nothing waits in the given intakes (all); for ever where the store refuses, so bound it with a timeout."""
         while True:
             if not await self.commit():
                 await asyncio.sleep(_RETRY_S)
-            elif not any(intake.waiting for intake in self._intakes()):
+            elif not any(intake.waiting for intake in (self._intakes() if of is None else of)):
                 return
 
     async def commit(self) -> bool:
         """One group commit over all endpoints. False when the store refused; everything is kept for the next attempt."""
+        # When we are cancelled the commit ends and is settled all the same: the store has it then, and must not get it twice.
+        return await asyncio.shield(asyncio.ensure_future(self._to_its_end()))
+
+    async def _to_its_end(self) -> bool:
         async with self._committing:
             return await self._commit()
 
@@ -69,7 +73,9 @@ class Ingest:
             return True
         try:
             receipts = await self._store.commit([load.delivery for _, load in self._unsettled])
-        except StoreError as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever keeps values from being stored, they are kept and tried again
+            if not isinstance(fault, StoreError):
+                _log.error("storing failed unexpectedly", exc_info=fault)
             if not self.trouble:
                 _log.error("store refuses", reason=str(fault), values_kept=sum(load.values for _, load in self._unsettled))
             self.trouble = str(fault)

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from gateway.mirror.account import LossAccount
 from gateway.mirror.feed import Feed
 from gateway.mirror.items import Table
 from gateway.mirror.message import Message
 from gateway.plant.ports import Delivery, Gap, GapReason, Receipt
 from gateway.plant.values import OVERFLOW_BITS, Changes
+
+_log = structlog.get_logger(__name__)
 
 #: Bytes of undelivered messages one endpoint may hold: at 40 bytes a value, a minute of 40,000 values a second.
 MOST_BYTES = 96 * 2**20
@@ -50,11 +54,11 @@ class Intake:
         self.in_flight = 0
         self.size = 0
         self.overflows = 0
-        self.gap_ns = 0
+        self.closed_gap_ns = 0  #: endpoint-wide gaps that have ended
         self.heard: int | None = None
         self.last_data: int | None = None
         self.marks = Marks()
-        self.in_gap = False  #: an endpoint-wide gap is open
+        self.gap_since: int | None = None  #: when the endpoint-wide gap began that is open
         self._wake = wake
         self._most_bytes = most_bytes
         self._pending: dict[SessionSink, list[Message]] = {}
@@ -71,7 +75,7 @@ class Intake:
     def accept(self, sink: "SessionSink", message: Message) -> None:
         """Take a message in. Its values count as received from here on."""
         self.heard = message.received
-        if self.in_gap:
+        if self.gap_since is not None:
             self.close_gap(message.received)
         if message.undecodable:
             self.marks.gaps.append(_torn(self.endpoint, message, message.undecodable))
@@ -80,7 +84,7 @@ class Intake:
         self.last_data = message.received
         self.account.received += message.count
         self.in_flight += message.count
-        self.size += len(message.items)
+        self.size += _cost(message)
         self._pending.setdefault(sink, []).append(message)
         if self.size >= self._most_bytes:
             self._room.clear()
@@ -88,30 +92,37 @@ class Intake:
 
     def open_gap(self, start: int, reason: GapReason, detail: str) -> None:
         """From `start` on the twin cannot vouch for any tag of this endpoint."""
-        if not self.in_gap:
-            self.in_gap = True
+        if self.gap_since is None:
+            self.gap_since = start
             self.marks.gaps.append(Gap(self.endpoint, None, start, None, reason, detail))
             self._wake()
 
     def close_gap(self, end: int) -> None:
         """The endpoint speaks again."""
-        self.in_gap = False
+        self.closed_gap_ns = self.gap_ns(end)
+        self.gap_since = None
         still_here = [gap for gap in self.marks.gaps if gap.tag is None and gap.end is None]
         if still_here:  # opened and closed between two commits: it never was open in the store
             self.marks.gaps = [replace(gap, end=max(end, gap.start)) if gap in still_here else gap for gap in self.marks.gaps]
-            self.gap_ns += sum(end - gap.start for gap in still_here)
         self.marks.closes = True
+
+    def gap_ns(self, now: int) -> int:
+        """How long, in this run, the twin could not vouch for the endpoint as a whole; what lasts counts until now."""
+        return self.closed_gap_ns + (max(0, now - self.gap_since) if self.gap_since is not None else 0)
 
     def note_gaps(self, gaps: Sequence[Gap]) -> None:
         """Gaps of single tags."""
         self.marks.gaps += gaps
-        self.gap_ns += sum(gap.end - gap.start for gap in gaps if gap.end is not None)
         self._wake()
 
     def close_tags(self, tags: Sequence[int], now: int) -> None:
         """Tags that the server monitors again, as it has just said."""
         if tags:
             self.heard = max(self.heard or now, now)
+            closed = set(tags)  # what opens after this opens anew: the store's closing must not touch it
+            self.marks.gaps = [
+                replace(gap, end=max(now, gap.start)) if gap.end is None and gap.tag in closed else gap for gap in self.marks.gaps
+            ]
             self.marks.closes_tags += tags
             self._wake()
 
@@ -140,17 +151,30 @@ class Intake:
         changes: list[Changes] = []
         unstorable: dict[str, int] = {}
         for sink, messages in pending.items():
-            decoded = sink.feed.decode(messages)
-            for bad in decoded.undecodable:
-                unstorable["undecodable"] = unstorable.get("undecodable", 0) + bad.message.count
-                marks.gaps.append(_torn(self.endpoint, bad.message, bad.reason))
-            for each in decoded.changes:
-                changes += self._in_twin_terms(each, marks, unstorable)
+            try:
+                changes += self._decoded(sink, messages, marks, unstorable)
+            except Exception as fault:  # noqa: BLE001 - a defect of ours here must cost these messages alone; it is logged whole
+                _log.error("messages could not be decoded", endpoint=self.endpoint, messages=len(messages), exc_info=fault)
+                _count(unstorable, "internal_error", sum(message.count for message in messages))
+                marks.gaps += [_torn(self.endpoint, message, f"internal error: {type(fault).__name__}") for message in messages]
         messages = [message for each in pending.values() for message in each]
         self._heard_told = self.heard
         delivery = Delivery(self.endpoint, changes, tuple(marks.gaps), self.heard, marks.closes, tuple(marks.closes_tags))
-        values, size = sum(message.count for message in messages), sum(len(message.items) for message in messages)
+        values, size = sum(message.count for message in messages), sum(map(_cost, messages))
         return Load(delivery, pending, values, size, unstorable)
+
+    def _decoded(
+        self, sink: "SessionSink", messages: Sequence[Message], marks: Marks, unstorable: dict[str, int]
+    ) -> list[Changes]:
+        rejected: dict[str, int] = {}
+        decoded = sink.feed.decode(messages)
+        changes = [part for each in decoded.changes for part in self._in_twin_terms(each, marks, rejected)]
+        for bad in decoded.undecodable:
+            _count(rejected, "undecodable", bad.message.count)
+            marks.gaps.append(_torn(self.endpoint, bad.message, bad.reason))
+        for reason, count in rejected.items():
+            _count(unstorable, reason, count)
+        return changes
 
     def settle(self, load: Load, receipt: Receipt) -> None:
         """The load is durable: account for it, make room, and let the server forget it."""
@@ -167,7 +191,7 @@ class Intake:
     def _in_twin_terms(self, changes: Changes, marks: Marks, unstorable: dict[str, int]) -> list[Changes]:
         known = changes.tag < len(self.table)
         if not known.all():
-            unstorable["unknown_item"] = unstorable.get("unknown_item", 0) + int((~known).sum())
+            _count(unstorable, "unknown_item", int((~known).sum()))
             changes = changes.take(known.nonzero()[0])
             if not len(changes):
                 return []
@@ -185,9 +209,17 @@ class Intake:
             start = int(changes.source_time[earlier[-1]]) if len(earlier) else int(self.table.last_source[handle])
             start = min(start or end, end)
             gaps.append(Gap(self.endpoint, int(self.table.tag[handle]), start, end, GapReason.QUEUE_OVERFLOW))
-            self.gap_ns += end - start
         self.overflows += len(gaps)
         return gaps
+
+
+def _cost(message: Message) -> int:
+    """Bytes a waiting message takes, the objects around its items included."""
+    return len(message.items) + 300
+
+
+def _count(reasons: dict[str, int], reason: str, values: int) -> None:
+    reasons[reason] = reasons.get(reason, 0) + values
 
 
 def _torn(endpoint: int, message: Message, reason: str) -> Gap:

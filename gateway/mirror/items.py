@@ -64,8 +64,19 @@ def items_of(plant: Plant, endpoint: Endpoint) -> tuple[Item, ...]:
     """Everything to mirror from one endpoint, in a fixed order."""
     site = next(site for site in plant.sites if site.name == endpoint.site)
     return tuple(
-        _item(equipment, tag) for equipment in site.equipment_of(endpoint.name) for tag in equipment.equipment_class.tags
+        _item(equipment, tag)
+        for equipment in site.equipment_of(endpoint.name)
+        for tag in equipment.equipment_class.tags
+        if _offered(equipment, tag)
     )
+
+
+def _offered(equipment: Equipment, tag: Tag) -> bool:
+    """The direct handshake has no transactions, and so none of their status (docs/handshake.md)."""
+    recipe = equipment.equipment_class.recipe
+    if recipe is None or equipment.handshake != "direct":
+        return True
+    return tag.path not in {f"{recipe.block}/Sts/ActiveTxId", f"{recipe.block}/Sts/State"}
 
 
 def _item(equipment: Equipment, tag: Tag) -> Item:
@@ -117,7 +128,7 @@ class Table:
         """Remember when each item last reported, and with which status. `changes.tag` holds handles."""
         self.last_received[changes.tag] = changes.received_time
         self.last_status[changes.tag] = changes.status
-        np.maximum.at(self.last_source, changes.tag, changes.source_time)
+        self.last_source[changes.tag] = changes.source_time  # the last to arrive, not the greatest: clocks are set back
 
     def in_class_terms(self, changes: Changes) -> list[Changes]:
         """Handles become the twin's tags, raw values the class's units."""

@@ -18,6 +18,7 @@ class SequenceTracker:
     """Follows one subscription's sequence numbers."""
 
     expected: int | None = None
+    _behind: int = 0
 
     def note(self, sequence: int, *, keep_alive: bool) -> tuple[list[int], bool]:
         """Take the number of a message that has arrived.
@@ -30,7 +31,12 @@ class SequenceTracker:
             return [], False
         ahead = (sequence - self.expected) % _LAST
         if ahead > _LAST // 2:
-            return [], not keep_alive  # behind us: a repeated message; a stale keep-alive says nothing
+            if keep_alive:
+                return [], False  # a stale keep-alive says nothing
+            if sequence == following(self._behind):  # two in a row: the server has begun to count anew
+                self.expected = following(sequence)
+            self._behind = sequence
+            return [], True
         if ahead > _WIDEST:
             ahead = 0
         missing, number = [], self.expected

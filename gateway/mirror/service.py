@@ -1,7 +1,6 @@
 """The mirror as a whole: every endpoint of the plant supervised, one ingest, and a face for the rest of the house."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,18 +44,25 @@ class Mirror:
         self._leaving: dict[str, Intake] = {}
         self.ingest = Ingest(store, self._intakes)
         self._changing = asyncio.Lock()
+        self._ingesting: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
     async def start(cls, plant: Plant, store: TwinStore, dialer: MirrorDialer, clock: Clock) -> AsyncIterator["Mirror"]:
         """Mirror until the block ends; then close every session, and store what was received."""
         mirror = cls(plant, store, dialer, clock)
-        ingest = asyncio.create_task(mirror.ingest.run(), name="ingest")
+        mirror._ingesting = ingest = asyncio.create_task(mirror.ingest.run(), name="ingest")
         try:
             await mirror._begin(plant)
             yield mirror
         finally:
             await mirror._end(ingest)
+
+    @property
+    def alive(self) -> bool:
+        """False when a loop that must never end has ended: only a restart helps then."""
+        ended = [running for running in self._endpoints.values() if running.task.done() and running.mirror.endpoint.enabled]
+        return self._ingesting is not None and not self._ingesting.done() and not ended
 
     # --- life ---
 
@@ -71,7 +77,7 @@ class Mirror:
             mine = [gap for gap in open_gaps if gap.endpoint == number]
             mirror = await self._prepare(endpoint, items_of(plant, endpoint), number, mine)
             if any(gap.tag is None for gap in mine):
-                mirror.intake.in_gap = True
+                mirror.intake.gap_since = self._clock.now()  # what lay before this run is in the twin, not in its counters
             elif endpoint.key in heard:
                 mirror.intake.open_gap(heard[endpoint.key], GapReason.GATEWAY_STOPPED, "the gateway ended without notice")
             self._launch(mirror)
@@ -95,17 +101,19 @@ class Mirror:
         self._endpoints[mirror.endpoint.key] = _Running(mirror, task)
 
     async def _stop(self, running: Sequence[_Running], detail: str) -> None:
+        for each in running:
+            each.mirror.ending = True
         await _cancelled([each.task for each in running])
         for each in running:
-            intake = each.mirror.intake
-            if intake.heard is not None or intake.in_gap:
-                intake.open_gap(intake.heard or self._clock.now(), GapReason.GATEWAY_STOPPED, detail)
+            start = each.mirror.last_word()
+            each.mirror.end_feed()
+            if start is not None:
+                each.mirror.intake.open_gap(start, GapReason.GATEWAY_STOPPED, detail)
 
     async def _end(self, ingest: asyncio.Task[None]) -> None:
         await asyncio.shield(self._stop(list(self._endpoints.values()), "the gateway was stopped"))
         ingest.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await ingest
+        await asyncio.gather(ingest, return_exceptions=True)  # however it ended: what waits is stored now
         try:
             async with asyncio.timeout(_DRAIN_S):
                 await self.ingest.drain()
@@ -120,7 +128,7 @@ class Mirror:
         """
         async with self._changing:
             wanted = {endpoint.key: (endpoint, items_of(plant, endpoint)) for endpoint in plant.endpoints()}
-            same_defaults = plant.mirror == self._plant.mirror
+            same_defaults = plant.mirror.outage_cover_s == self._plant.mirror.outage_cover_s
             kept = [
                 key for key, running in self._endpoints.items()
                 if key in wanted and same_defaults and wanted[key] == (running.mirror.endpoint, running.mirror.items)
@@ -132,7 +140,7 @@ class Mirror:
             leaving = [self._endpoints.pop(key) for key in changed + removed]
             self._leaving = {each.mirror.endpoint.key: each.mirror.intake for each in leaving}
             await self._stop(leaving, "its configuration changed")
-            await self.ingest.drain()
+            await self.ingest.drain([each.mirror.intake for each in leaving])
             former = {each.mirror.endpoint.key: each.mirror for each in leaving}
             self._leaving = {}
             for key in changed + added:
@@ -144,10 +152,10 @@ class Mirror:
         number = await self._store.register_endpoint(endpoint.key)
         mine = [gap for gap in await self._store.open_gaps() if gap.endpoint == number]
         mirror = await self._prepare(endpoint, items, number, mine)
-        mirror.intake.in_gap = any(gap.tag is None for gap in mine)
+        mirror.intake.gap_since = min((gap.start for gap in mine if gap.tag is None), default=None)
         if former is not None:  # counters never go back while the process lives
             mirror.intake.account, mirror.tally = former.intake.account, former.tally
-            mirror.intake.overflows, mirror.intake.gap_ns = former.intake.overflows, former.intake.gap_ns
+            mirror.intake.overflows, mirror.intake.closed_gap_ns = former.intake.overflows, former.intake.closed_gap_ns
         self._launch(mirror)
 
     # --- what it says of itself (report.MirrorView) ---
@@ -183,15 +191,15 @@ async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
 def _report(mirror: EndpointMirror) -> EndpointReport:
     endpoint, intake, facts, counters = mirror.endpoint, mirror.intake, mirror.facts, mirror.counters()
     accepted = [row for row, fate in enumerate(mirror.fates) if fate.accepted]
-    bad = int((intake.table.last_status[accepted] >> 31 == 1).sum()) if accepted else 0
+    bad = int((intake.table.last_status[accepted] >> 30 != 0).sum()) if accepted else 0
     return EndpointReport(
         site=endpoint.site, endpoint=endpoint.name, url=endpoint.url,
         state=mirror.state, since=mirror.since, reason=mirror.reason,
         received=mirror.account.received, stored=mirror.account.stored, rejected=mirror.account.rejections(),
         in_flight=intake.in_flight, in_flight_bytes=intake.size, notifications=counters.notifications,
         keep_alives=counters.keep_alives, sequence_gaps=counters.sequence_gaps, republished=counters.republished,
-        overflows=intake.overflows, gap_seconds=intake.gap_ns / 1e9, items_expected=len(mirror.items),
-        items_good=len(accepted) - bad, items_bad=bad, items_rejected=len(mirror.items) - len(accepted),
+        overflows=intake.overflows, gap_seconds=intake.gap_ns(mirror.clock.now()) / 1e9, items_expected=len(mirror.items),
+        items_good=len(accepted) - bad, items_bad=bad, items_rejected=mirror.items_rejected,
         items_late=len(mirror.late_items(mirror.clock.now())), reconnects=mirror.tally.reconnects,
         sessions_created=mirror.tally.sessions, subscriptions_created=mirror.tally.subscriptions, last_heard=intake.heard,
         last_data=intake.last_data, publish_round_trip_s=counters.round_trip_s,

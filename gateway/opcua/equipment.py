@@ -80,6 +80,10 @@ class UaEquipment:
         """Subscriptions on this session (see `gateway.mirror.feed`)."""
         return UaFeed(self.session, publishing_ms, sink)
 
+    async def refresh(self) -> float:
+        """Read the server's clock and service level anew (see `gateway.mirror.feed`)."""
+        return await self.session.refresh()
+
     async def lost(self) -> None:
         """Return when the connection has ended (see `gateway.mirror.feed`)."""
         await self.session.lost()

@@ -22,7 +22,8 @@ _DATA_CHANGE, _STATUS_CHANGE = 811, 820  # encoding ids of the notifications (OP
 _BAD_TOO_MANY_PUBLISH_REQUESTS = 0x8078_0000
 _BAD_NO_SUBSCRIPTION = 0x8079_0000
 _BAD_TIMEOUT = 0x800A_0000
-_FEWEST_IN_FLIGHT = 2
+_FEWEST_IN_FLIGHT = 1
+_AFTER_TIMEOUT_S = 0.1
 
 #: Sends one request and returns the response body, translating errors (`session.Session.send`).
 Send = Callable[[object, float], Awaitable[bytes]]
@@ -30,8 +31,9 @@ Send = Callable[[object, float], Awaitable[bytes]]
 
 @dataclass(slots=True)
 class _Subscription:
-    tracker: SequenceTracker = field(default_factory=SequenceTracker)
+    tracker: SequenceTracker = field(default_factory=lambda: SequenceTracker(expected=1))  # we have made it ourselves
     heard: int = 0  #: ns, wall clock
+    recovering: list[int] = field(default_factory=list)  #: ns, since when messages are being asked for again
     heard_monotonic: float = field(default_factory=time.monotonic)
 
 
@@ -50,7 +52,7 @@ class Publisher:
 
     def watch(self, subscription: int) -> None:
         """Expect messages of this subscription from now on."""
-        self._subscriptions[subscription] = _Subscription(heard=time.time_ns())
+        self._subscriptions.setdefault(subscription, _Subscription(heard=time.time_ns()))
 
     def acknowledge(self, subscription: int, sequence: int) -> None:
         """The message's values are durable; the server may forget it. Sent with the next PublishRequest."""
@@ -66,6 +68,10 @@ class Publisher:
         now = time.monotonic()
         return max((now - max(each.heard_monotonic, self._resumed) for each in self._subscriptions.values()), default=0.0)
 
+    def vouched(self) -> int | None:
+        """Up to when (ns) nothing of any subscription is missing: the quietest one's last word."""
+        return min((min([each.heard, *each.recovering]) for each in self._subscriptions.values()), default=None)
+
     async def run(self) -> None:
         """Publish until the connection or the session ends.
 
@@ -73,22 +79,25 @@ class Publisher:
             ConnectionLost: it ended, or the server forgot a subscription.
             ServiceFault: the server refuses to publish.
         """
+        self._resumed = time.monotonic()  # subscribing may have taken long; until now nobody listened
         async with asyncio.TaskGroup() as group:
             for number in range(self._in_flight):
-                group.create_task(self._keep_one_in_flight(number), name=f"publish-{number}")
+                group.create_task(self._keep_one_in_flight(), name=f"publish-{number}")
 
-    async def _keep_one_in_flight(self, number: int) -> None:
-        while number < self._in_flight:
+    async def _keep_one_in_flight(self) -> None:
+        while True:
             await self._wait_for_room()
             try:
                 body = await self._publish()
             except ServiceFault as fault:
                 if fault.status == _BAD_TOO_MANY_PUBLISH_REQUESTS and self._in_flight > _FEWEST_IN_FLIGHT:
                     self._in_flight -= 1
-                elif fault.status == _BAD_NO_SUBSCRIPTION:
+                    return  # this request is refused already: one fewer is in flight, and none of the others must go
+                if fault.status == _BAD_NO_SUBSCRIPTION:
                     raise ConnectionLost("the server has no subscription of ours any more (BadNoSubscription)") from fault
-                elif fault.status != _BAD_TIMEOUT:
+                if fault.status != _BAD_TIMEOUT:
                     raise
+                await asyncio.sleep(_AFTER_TIMEOUT_S)
                 continue
             await self._take(body)
 
@@ -129,13 +138,13 @@ class Publisher:
         since, known.heard, known.heard_monotonic = known.heard, received, time.monotonic()
         if missing:
             self._counters.sequence_gaps += 1
+            known.recovering.append(since)
             await self._republish(message.subscription, missing, since, received)
+            known.recovering.remove(since)  # not where it fails: then the session ends, and its gap begins here
         if message.keep_alive:
             self._counters.keep_alives += 1
         elif repeated:
-            self._counters.repeated += 1
-            self.acknowledge(message.subscription, message.sequence)
-            return
+            self._counters.repeated += 1  # the store knows what it has; to drop it here may drop what never came
         else:
             self._counters.notifications += 1
         self._sink.accept(replace(message, since=since))

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -44,6 +45,13 @@ _FACT_NODES: Final = (
     ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerBrowse,
     ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerMethodCall,
     ua.ObjectIds.Server_ServerCapabilities_MaxMonitoredItemsPerSubscription,
+)
+
+#: What may change while a session lives, in the order of `refresh`.
+_REFRESHED: Final = (
+    ua.ObjectIds.Server_NamespaceArray,
+    ua.ObjectIds.Server_ServerStatus_CurrentTime,
+    ua.ObjectIds.Server_ServiceLevel,
 )
 
 # It warns of every refusal; they are ours to report, with their cure, once and not at each attempt.
@@ -129,6 +137,23 @@ class UaSession:
                 await self._client.open_secure_channel(renew=True)
                 self._client.uaclient.revolve_security_token()
 
+    async def refresh(self) -> float:
+        """Read clock, service level and namespaces anew; the round trip in seconds.
+
+        Raises:
+            ConnectionLost: the namespaces are others than at the session's begin: no NodeId can be trusted any more.
+        """
+        wanted = [(ua.NodeId(number, 0), ua.AttributeIds.Value) for number in _REFRESHED]
+        asked, began = time.time(), time.monotonic()
+        answers = await self.read_attributes(wanted)
+        took = time.monotonic() - began
+        uris, clock, level = (answer.Value.Value if answer.StatusCode.is_good() else None for answer in answers)
+        if isinstance(uris, list) and tuple(uris) != self.facts.namespaces:
+            raise ConnectionLost(f"{self.endpoint.url}: the server's namespaces changed; every node must be found again")
+        offset = clock.replace(tzinfo=UTC).timestamp() - (asked + took / 2) if isinstance(clock, datetime) else None
+        self.facts = replace(self.facts, clock_offset_s=offset, service_level=level)
+        return took
+
     async def learn(self, certificate: bytes | None) -> None:
         """Read what the server says of itself: namespaces, limits, clock, service level."""
         self.facts = ServerFacts("", "", (), _override(OperationLimits(), self.endpoint.limits), None, None, None)
@@ -174,15 +199,7 @@ async def offers(url: str, timeout: float) -> list[ua.EndpointDescription]:
     """
     with border(f"{url}: asking for its endpoints", connecting=True):
         offered: list[ua.EndpointDescription] = await Client(url, timeout=timeout).connect_and_get_server_endpoints()
-    _heed_cancellation()
     return offered
-
-
-def _heed_cancellation() -> None:
-    """Before Python 3.12 asyncio.wait_for, with which asyncua connects, swallows a cancellation that meets the connection."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _secure(client: Client, endpoint: Endpoint, pki: Pki, timeout: float) -> bytes:
@@ -221,6 +238,7 @@ async def dial(endpoint: Endpoint, pki: Pki, password: str | None, timeout: floa
     client.name = client.description = "Mother Factory gateway"
     client.session_timeout = SESSION_TIMEOUT_MS
     client.secure_channel_timeout = _CHANNEL_LIFETIME_MS
+    client.set_locale([endpoint.locale, "en"] if endpoint.locale else ["en"])
     certificate = await _secure(client, endpoint, pki, timeout) if endpoint.policy != "None" else None
     try:
         await _open(client, endpoint, password)
@@ -231,8 +249,8 @@ async def dial(endpoint: Endpoint, pki: Pki, password: str | None, timeout: floa
             yield session
         finally:
             renewing.cancel()
-            with contextlib.suppress(asyncio.CancelledError, EquipmentError):
-                await renewing  # a failed renewal has shown itself as a lost connection already
+            # A failed renewal has shown itself as a lost connection already; our own cancellation must pass.
+            await asyncio.gather(renewing, return_exceptions=True)
     finally:
         await _close(client)
 
@@ -242,7 +260,6 @@ async def _open(client: Client, endpoint: Endpoint, password: str | None) -> Non
     try:
         with border(f"{where}: opening a secure channel", connecting=True):
             await client.connect_sessionless()
-        _heed_cancellation()
     except EquipmentError as fault:
         if (
             endpoint.policy != "None"
@@ -269,9 +286,11 @@ async def _open(client: Client, endpoint: Endpoint, password: str | None) -> Non
 
 async def _close(client: Client) -> None:
     """Say goodbye where somebody is there to hear it; drop the socket in any case."""
-    with contextlib.suppress(Exception):  # closing: the server may be gone, half open or in the middle of its own end
-        if client.state is UaClientState.CONNECTED:
-            async with asyncio.timeout(_CLOSING_S):
-                await client.close_session()
-                await client.close_secure_channel()
-    client.disconnect_socket()
+    try:
+        with contextlib.suppress(Exception):  # closing: the server may be gone, half open or in the middle of its own end
+            if client.state is UaClientState.CONNECTED:
+                async with asyncio.timeout(_CLOSING_S):
+                    await client.close_session()
+                    await client.close_secure_channel()
+    finally:
+        client.disconnect_socket()

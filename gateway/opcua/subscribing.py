@@ -1,7 +1,6 @@
 """Subscriptions and monitored items: created in chunks the server takes, each item's fate told by name."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -53,6 +52,10 @@ class UaFeed:
         """Seconds since the quietest subscription last spoke."""
         return self._publisher.silent_for()
 
+    def vouched(self) -> int | None:
+        """Up to when (ns) nothing of any subscription is missing."""
+        return self._publisher.vouched()
+
     async def subscribe(self, groups: Sequence[Sequence[ItemRequest]]) -> list[ItemOutcome]:
         """Create one subscription for each group, with its items. Outcomes in the order of the requests.
 
@@ -66,8 +69,10 @@ class UaFeed:
         return outcomes
 
     async def add(self, requests: Sequence[ItemRequest]) -> list[ItemOutcome]:
-        """Create further items in the latest subscription, or in a new one where there is none."""
-        if self._latest is None:
+        """Create further items in the latest subscription, or in a new one where there is none or it is full."""
+        most = self._session.facts.limits.monitored_items_per_subscription
+        held = sum(1 for number in self._subscription_of.values() if number == self._latest)
+        if self._latest is None or (most is not None and held + len(requests) > most):
             await self._create_subscription()
         assert self._latest is not None
         return await self._create_items(self._latest, requests)
@@ -94,9 +99,7 @@ class UaFeed:
         lifetime = max(3 * keep_alive, round(SESSION_TIMEOUT_MS / self._publishing_ms))
         request = ua.CreateSubscriptionRequest()
         request.Parameters = ua.CreateSubscriptionParameters(self._publishing_ms, lifetime, keep_alive, 0, True, 0)
-        asked = time.monotonic()
         body = await self._session.send(request, _CREATE_TIMEOUT_S)
-        self._counters.round_trip_s = time.monotonic() - asked
         with border(f"{self._session.endpoint.url}: CreateSubscription"):
             answer = struct_from_binary(ua.CreateSubscriptionResponse, ua.utils.Buffer(body)).Parameters
         revised = answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000

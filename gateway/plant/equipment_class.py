@@ -215,6 +215,7 @@ class Endpoint:
     limits: LimitOverride = LimitOverride()
     publishing_ms: float = 500.0
     enabled: bool = True
+    locale: str | None = None  #: in which the server should speak; the site's
 
     @property
     def key(self) -> str:

@@ -77,8 +77,9 @@ class Watermark:
 class Delivery:
     """What one endpoint hands to the store in one commit.
 
-    `heard` is when the endpoint last spoke (ns); a crash's gap starts there. `opened` gaps start now and stay open until
-    `closes` is True for the endpoint (all its open endpoint-wide gaps end at `heard`) or the tag is in `closes_tags`.
+    `heard` is when the endpoint last spoke (ns); a crash's gap starts there. `closes` ends the endpoint-wide gaps, and
+    `closes_tags` the gaps of those tags, that are open in the store already: at `heard`. `gaps` are taken after that, as they are:
+    one without an end stays open until a later delivery closes it.
     """
 
     endpoint: int

@@ -104,10 +104,10 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
     pki = Pki(settings.pki)
     if any(endpoint.policy != "None" for endpoint in configuration.plant.endpoints()):
         pki.own()  # says how to make one
-    listening = listen(settings.http_host, settings.http_port)
     async with AsyncExitStack() as stack:
-        stack.callback(listening.close)
         data = stack.enter_context(claim(settings.data_dir, ballast_bytes=settings.ballast_mb * 2**20))
+        listening = listen(settings.http_host, settings.http_port)
+        stack.callback(listening.close)
         twin = await stack.enter_async_context(open_twin(data, clock, Policy(keep_ns=round(settings.retention_days * 86_400e9))))
         dialer = UaDialer(pki, read_secret, settings.connect_timeout_s)
         pushes = await stack.enter_async_context(
@@ -134,7 +134,6 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
             mirror=mirror,
             plant=lambda: configuration.plant,
             tokens=TokenFile(settings.data_dir / TOKENS_FILE),
-            grace_ns=round(configuration.plant.mirror.grace_s * 1e9),
             metrics=metrics.scrape,
             ready=lambda: _readiness(mirror),
             reload=lambda: configuration.reload(mirror),
@@ -150,13 +149,14 @@ async def daemon(settings: Settings, logs: LogTail) -> AsyncIterator[Daemon]:
 
 @asynccontextmanager
 async def _background(work: Mapping[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(each, name=name) for name, each in work.items()]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    """Run loops beside the block, which ends when one of them fails: a daemon that is only half there must not look alive."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each, name=name) for name, each in work.items()]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
 
 
 @contextlib.contextmanager
@@ -178,11 +178,15 @@ async def _maintain(twin: SqliteTwin) -> None:
             await twin.maintain()
         except GatewayError as fault:
             _log.error("maintenance of the twin failed", reason=str(fault))
+        except Exception as fault:  # noqa: BLE001 - mirroring goes on without sealing; the defect is logged whole at every round
+            _log.error("maintenance of the twin failed unexpectedly", exc_info=fault)
 
 
 def _readiness(mirror: Mirror) -> tuple[bool, Sequence[str]]:
     """Ready: every enabled endpoint has been tried, and the store takes values."""
     reasons = [f"{each.site}/{each.endpoint}: first connection under way" for each in mirror.reports() if _untried(each)]
+    if not mirror.alive:
+        reasons.append("a loop of the mirror has ended; restart the gateway and report its log")
     if mirror.ingest.trouble:
         reasons.append(f"the store takes no values: {mirror.ingest.trouble}")
     return not reasons, reasons
@@ -202,6 +206,8 @@ async def _reload_on_request(running: Daemon, requested: asyncio.Event, manager:
             await running.reload()
         except GatewayError as fault:
             _log.error("configuration not reloaded; the old one stays in force", reason=str(fault))
+        except Exception as fault:  # noqa: BLE001 - the next SIGHUP must still be heard; the defect is logged whole
+            _log.error("reload failed unexpectedly", exc_info=fault)
         manager.ready(f"serving {running.url}")
 
 
@@ -216,7 +222,10 @@ async def run(settings: Settings, logs: LogTail) -> None:
     async with daemon(settings, logs) as running:
         _log.info("gateway runs", url=running.url, data=str(settings.data_dir), endpoints=len(running.plant().endpoints()))
         manager.ready(f"serving {running.url}")
-        work = {"watchdog": manager.keep_watchdog(lambda: True), "reload": _reload_on_request(running, reload, manager)}
+        work = {
+            "watchdog": manager.keep_watchdog(lambda: running.mirror.alive),
+            "reload": _reload_on_request(running, reload, manager),
+        }
         async with _background(work):
             await stop.wait()
         manager.stopping("closing sessions and storing what was received")

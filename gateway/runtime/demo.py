@@ -32,7 +32,7 @@ TOKEN_FILE = "operator.token"  # noqa: S105 - a file's name
 _PORT_BASE = 48400
 _PORT = re.compile(r"(opc\.tcp://127\.0\.0\.1:)484(\d\d)\b")
 _PLANT_STARTS_S = 60.0
-_SECRET_ENV = re.compile(r"env:\s*([A-Z0-9_]+)")
+_SECRET_ENV = re.compile(r"\{env:\s*([A-Z0-9_]+)\}")
 
 
 def example_config() -> Path:
@@ -72,24 +72,34 @@ def _port_base() -> int:
 
 
 def _copy_config(directory: Path, base: int) -> Path:
-    """The example plant with the ports of this demo; YAML files only."""
+    """The example plant with the ports of this demo, its passwords in files beside it."""
     target = directory / "config"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(example_config(), target)
     for file in (target / "sites").glob("*.yaml"):
         text = file.read_text(encoding="utf-8")
-        file.write_text(_PORT.sub(lambda found: f"{found[1]}{base + int(found[2])}", text), encoding="utf-8")
+        text = _PORT.sub(lambda found: f"{found[1]}{base + int(found[2])}", text)
+        file.write_text(_SECRET_ENV.sub(r"{file: ../passwords/\1}", text), encoding="utf-8")
     return target
 
 
-def _passwords(config: Path) -> dict[str, str]:
-    """A fresh password for every variable that the site files refer to; they live as long as the demo does."""
-    names = {name for file in (config / "sites").glob("*.yaml") for name in _SECRET_ENV.findall(file.read_text(encoding="utf-8"))}
-    return {name: secrets.token_urlsafe(18) for name in sorted(names)}
+def _passwords(directory: Path) -> dict[str, str]:
+    """A password for every variable that the example's site files refer to, kept in files of mode 0600; made once."""
+    sites = (example_config() / "sites").glob("*.yaml")
+    names = sorted({name for file in sites for name in _SECRET_ENV.findall(file.read_text(encoding="utf-8"))})
+    place = directory / "passwords"
+    place.mkdir(mode=0o700, exist_ok=True)
+    for name in names:
+        if not (place / name).is_file():
+            with os.fdopen(os.open(place / name, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(18) + "\n")
+    return {name: (place / name).read_text(encoding="utf-8").strip() for name in names}
 
 
 @contextmanager
-def _fake_plant(directory: Path, base: int, pki: Pki, seed: int, time_scale: float) -> Iterator[None]:
+def _fake_plant(
+    directory: Path, base: int, pki: Pki, passwords: dict[str, str], *, seed: int, time_scale: float
+) -> Iterator[None]:
     """Run the fake plant until the block ends.
 
     Raises:
@@ -115,7 +125,12 @@ def _fake_plant(directory: Path, base: int, pki: Pki, seed: int, time_scale: flo
         "--ready-file",
         str(ready),
     ]
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT) as plant:  # noqa: S603 - our own command
+    environment = {**os.environ, **passwords}
+    # A session of its own: Ctrl-C is for the gateway, which then closes its sessions with a plant that is still there.
+    with (
+        log.open("wb") as out,
+        subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=environment, start_new_session=True) as plant,  # noqa: S603 - our own command
+    ):
         try:
             until = time.monotonic() + _PLANT_STARTS_S
             while not ready.is_file():
@@ -174,7 +189,7 @@ def run_demo(
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     base = _port_base()
     config = _copy_config(data_dir, base)
-    os.environ.update(_passwords(config))
+    passwords = _passwords(data_dir)
     pki = Pki(data_dir / "pki")
     if not pki.exists():
         pki.create()
@@ -182,7 +197,7 @@ def run_demo(
     settings = read_settings({"config_dir": config, "data_dir": data_dir, "http_port": port})
     with (data_dir / "gateway.log").open("a", encoding="utf-8") as log:
         logs = configure_logging("json", settings.log_level, stream=log)
-        with _fake_plant(data_dir, base, pki, seed, time_scale):
+        with _fake_plant(data_dir, base, pki, passwords, seed=seed, time_scale=time_scale):
             _trust_all(data_dir, pki, config)
 
             async def mirror() -> list[EndpointReport]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from gateway.documents import load_plant
 from gateway.errors import ConfigurationError, EquipmentError, GatewayError
-from gateway.mirror.conformance import judge
-from gateway.mirror.items import items_of
+from gateway.mirror.conformance import judge_equipment
+from gateway.mirror.items import Item, items_of
 from gateway.mirror.report import Finding
 from gateway.opcua.equipment import UaDialer, UaEquipment
 from gateway.opcua.pki import CertificateFacts, Pki
@@ -81,6 +81,7 @@ def with_access(
         credentials,
         endpoint.limits,
         endpoint.publishing_ms,
+        locale=endpoint.locale,
     )
 
 
@@ -156,15 +157,18 @@ async def _check(plant: Plant, endpoint: Endpoint, pki_dir: Path, timeout: float
     return EndpointCheck(endpoint.key, endpoint.url, "", len(items), findings)
 
 
-async def _findings(session: UaEquipment, items: Sequence[Any]) -> list[Finding]:
+async def _findings(session: UaEquipment, items: Sequence[Item]) -> list[Finding]:
     findings: list[Finding] = []
-    roots = dict.fromkeys(item.equipment.root for item in items)
-    for root in roots:
-        rows = [item for item in items if item.equipment.root == root]
-        found = await session.resolve(root, [item.site_path for item in rows])
+    for path in dict.fromkeys(item.equipment.path for item in items):
+        rows = [item for item in items if item.equipment.path == path]
+        found = await session.resolve(rows[0].equipment.root, [item.site_path for item in rows])
         facts = iter(await session.inspect([node for node in found if isinstance(node, str)]))
-        for item, node in zip(rows, found, strict=True):
-            findings += judge(item, next(facts), 0) if isinstance(node, str) else judge(item, None, node)
+        findings += judge_equipment(
+            [
+                (item, next(facts), 0) if isinstance(node, str) else (item, None, node)
+                for item, node in zip(rows, found, strict=True)
+            ]
+        )
     return findings
 
 

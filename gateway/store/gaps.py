@@ -7,20 +7,8 @@ from gateway.plant.ports import Delivery, Gap
 
 
 def gaps_to_write(delivery: Delivery) -> list[Gap]:
-    """The delivery's own gaps as they are to be stored.
-
-    A gap that a delivery opens and, having heard the endpoint later, also closes, ends there. One that starts when the endpoint
-    was last heard stays open: the connection was lost again. No gap ends before it starts.
-    """
-    closed = frozenset(delivery.closes_tags)
-    found = []
-    for gap in delivery.gaps:
-        end = gap.end
-        closes = delivery.closes if gap.tag is None else gap.tag in closed
-        if end is None and closes and delivery.heard is not None and gap.start < delivery.heard:
-            end = delivery.heard
-        found.append(replace(gap, end=None if end is None else max(end, gap.start)))
-    return found
+    """The delivery's own gaps as they are to be stored: none ends before it starts."""
+    return [replace(gap, end=None if gap.end is None else max(gap.end, gap.start)) for gap in delivery.gaps]
 
 
 class OpenGaps:

@@ -322,11 +322,11 @@ async def test_gaps_open_and_close(store: TwinStore) -> None:
     await commit(20, closes=True)
     assert await store.open_gaps() == [gap(10, tag=1), gap(11, tag=2)]
     await commit(30, [gap(25), gap(30)], closes=True, tags=[1])
-    assert sorted(await store.open_gaps(), key=lambda item: item.start) == [gap(11, tag=2), gap(30)]
+    assert sorted(await store.open_gaps(), key=lambda item: item.start) == [gap(11, tag=2), gap(25), gap(30)]
     await commit(15, closes=True, tags=[2])
     found = await store.gaps("ochang", start=0, end=100)
     assert [(name[-2:], item.start, item.end) for name, item in found] == [
-        ("lc", 3, 5), ("lc", 10, 20), ("T0", 10, 30), ("T1", 11, 15), ("lc", 25, 30), ("lc", 30, 30),
+        ("lc", 3, 5), ("lc", 10, 20), ("T0", 10, 30), ("T1", 11, 15), ("lc", 25, 25), ("lc", 30, 30),
     ]  # fmt: skip
     assert [item.start for _, item in await store.gaps(PATH, start=22, end=24)] == [10]
     assert await store.gaps("wroclaw", start=0, end=100) == []

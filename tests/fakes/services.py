@@ -393,7 +393,6 @@ class Paper:
             plant=lambda: self.plant,
             pushes=self.pushes,
             tokens=FixedTokens(),
-            grace_ns=60 * SECOND,
             metrics=self._metrics,
             ready=lambda: self.is_ready,
             reload=self._reload,

@@ -143,7 +143,7 @@ class MemoryTwin:
             ]
             self._heard[item.endpoint] = max(heard, self._heard.get(item.endpoint, heard))
         for gap in item.gaps:
-            end = heard if gap.end is None and heard is not None and closes(gap) and gap.start < heard else gap.end
+            end = gap.end
             self._gaps.append(replace(gap, end=None if end is None else max(end, gap.start)))
 
     async def last_heard(self) -> dict[str, int]:

@@ -55,6 +55,9 @@ class FakeFeed:
     def silent_for(self) -> float:
         return 0.0
 
+    def vouched(self) -> int | None:
+        return None
+
     async def subscribe(self, groups: Sequence[Sequence[ItemRequest]]) -> list[ItemOutcome]:
         return [ItemOutcome(request.handle, 0) for group in groups for request in group]
 
@@ -214,3 +217,32 @@ def test_an_idle_endpoint_delivers_its_last_word_once() -> None:
     assert load.delivery.heard == 8 * SECOND
     bench.intake.settle(load, Receipt(7, stored=0))
     assert bench.intake.take() is None
+
+
+def test_a_defect_in_decoding_costs_its_own_messages_and_shows() -> None:
+    bench = Bench()
+    other = SessionSink(bench.intake)
+    other.feed = broken = FakeFeed()
+
+    def explode(messages: Sequence[Message]) -> Decoded:
+        raise IndexError("a defect of ours")
+
+    broken.decode = explode  # type: ignore[method-assign]
+    other.accept(broken.data(1, [(0, 1.0, SECOND, 0), (1, 1.0, SECOND, 0)]))
+    bench.sink.accept(bench.feed.data(2, [(0, 1.0, 2 * SECOND, 0)]))
+    load = bench.intake.take()
+    assert load is not None
+    assert sum(map(len, load.delivery.changes)) == 1
+    assert [gap.reason for gap in load.delivery.gaps] == [GapReason.UNDECODABLE]
+    bench.intake.settle(load, Receipt(7, stored=1))
+    assert bench.account.rejections() == {"internal_error": 2}
+    assert bench.balanced()
+
+
+def test_gap_seconds_count_while_an_outage_lasts_and_after_it() -> None:
+    bench = Bench()
+    bench.intake.open_gap(4 * SECOND, GapReason.DISCONNECTED, "pulled")
+    assert bench.intake.take() is not None
+    assert bench.intake.gap_ns(6 * SECOND) == 2 * SECOND
+    bench.sink.accept(bench.feed.data(9, [(0, 1.0, 9 * SECOND, 0)]))
+    assert bench.intake.gap_ns(20 * SECOND) == 5 * SECOND
