@@ -21,6 +21,7 @@ To = Annotated[str, typer.Option("--to", help="The equipment, or a line that has
 _GOOD_ENDS: Final = ("Confirmed", "NoOp")
 _LOOK_S: Final = 0.5
 _TRIES: Final = 4
+_SHORTEST_REASON: Final = 3  #: letters, as the API has it
 
 
 @app.command()
@@ -149,6 +150,8 @@ def release(
     token_file: TokenFile = None,
 ) -> None:
     """Let pushes into quarantined equipment again, after looking at it."""
+    if len(reason.strip()) < _SHORTEST_REASON:
+        raise typer.BadParameter("say in a few words what was found and done there; it is kept for ever", param_hint="--reason")
     with connect(url, data_dir, token_file) as client:
         document = client.post("/quarantines/release", {"equipment": equipment, "reason": reason})
     print_json(document) if as_json else say(f"{equipment} takes pushes again.")

@@ -148,6 +148,12 @@ def test_quarantines_are_listed_and_released(run: Run, data_dir: Path, paper: Pa
     assert run("recipe", "release", "nowhere", "--reason", "looked", "--data-dir", str(data_dir)).code == ExitCode.NOT_FOUND
 
 
+def test_a_release_needs_a_reason_in_words(run: Run, data_dir: Path, paper: Paper) -> None:
+    result = run("recipe", "release", COATER, "--reason", "x ", "--data-dir", str(data_dir))
+    assert (result.code, "in a few words what was found" in " ".join(result.err.split())) == (ExitCode.USAGE, True)
+    assert paper.pushes.released == []
+
+
 def test_reload_says_what_changed(run: Run, data_dir: Path, paper: Paper) -> None:
     assert "kept: 1 endpoint\n" in run("reload", "--data-dir", str(data_dir)).out
     assert run("reload", "--json", "--data-dir", str(data_dir)).json["kept"] == ["wroclaw/electrode-plc"]
