@@ -12,13 +12,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from gateway.cli.exit_codes import GatewayAnswer, GatewayUnreachable
+from gateway.cli.options import ADDRESS_FILE, data_directory
 from gateway.errors import ConfigurationError, RequestRefused
 
-#: What a running daemon leaves in its data directory.
-ADDRESS_FILE: Final = "gateway.json"  #: `{"url": "http://…"}`
 TOKEN_FILE: Final = "operator.token"  # noqa: S105 -- a file's name
-#: Where `gateway demo` and `gateway run` keep their data when nothing else is said.
-USUAL_PLACES: Final = (Path("demo-data"), Path("data"))
 
 
 class Client:
@@ -70,16 +67,16 @@ def connect(url: str | None, data_dir: Path | None, token_file: Path | None, *, 
     """The client for the daemon that the options name, or that runs in the data directory, or in a usual place here.
 
     Raises:
-        GatewayUnreachable: nobody said where the daemon is.
+        GatewayUnreachable: no daemon runs there.
         ConfigurationError: a named file cannot be read.
     """
-    directory = data_dir or next((place for place in USUAL_PLACES if (place / ADDRESS_FILE).exists()), None)
+    directory = data_directory(data_dir)
     if url is None:
         url = _address(directory)
     token = os.environ.get("GATEWAY_TOKEN") or None
     if token_file is not None:
         token = _read_token(token_file)
-    elif token is None and directory is not None and (directory / TOKEN_FILE).exists():
+    elif token is None and (directory / TOKEN_FILE).exists():
         token = _read_token(directory / TOKEN_FILE)
     return Client(url, token, timeout_s)
 
@@ -95,14 +92,13 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise ConfigurationError([f"{path}: this is no {what}: {error}"]) from error
 
 
-def _address(directory: Path | None) -> str:
-    if directory is None:
-        raise GatewayUnreachable(
-            "Where is the gateway? Give --url http://HOST:PORT or --data-dir DIR (or set GATEWAY_URL or GATEWAY_DATA_DIR)."
-        )
+def _address(directory: Path) -> str:
     file = directory / ADDRESS_FILE
     if not file.exists():
-        raise GatewayUnreachable(f"No gateway runs in {directory} (there is no {file}). Start it, or give --url.")
+        raise GatewayUnreachable(
+            f"No gateway runs in {directory} (there is no {file}). Start it, or give --url http://HOST:PORT or --data-dir DIR"
+            " (or set GATEWAY_URL or GATEWAY_DATA_DIR)."
+        )
     with reading(file, "gateway's address"):
         return str(json.loads(file.read_text("utf-8"))["url"])
 

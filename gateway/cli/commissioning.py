@@ -14,7 +14,7 @@ from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
 from gateway.cli.files import must_be_new, write
-from gateway.cli.options import ConfigDir, Json
+from gateway.cli.options import CONFIG_NAMES, ConfigDir, Json, LocalDataDir, data_directory
 from gateway.cli.output import console, error_console, print_json, say, styled, table, warn
 from gateway.cli.words import counted
 from gateway.errors import ConfigurationError
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 _DEFAULT_CONFIG = Path("config")
 _Server = Annotated[str, typer.Argument(metavar="ENDPOINT", help="opc.tcp://HOST:PORT, or site/endpoint of the configuration.")]
 _Config = Annotated[
-    Path | None, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG_DIR", help="The configuration that names the endpoint.")
+    Path | None, typer.Option(*CONFIG_NAMES, envvar="GATEWAY_CONFIG_DIR", help="The configuration that names the endpoint.")
 ]
-_DataDir = Annotated[Path | None, typer.Option(help="The data directory with our certificates [GATEWAY_DATA_DIR; data].")]
 _PkiDir = Annotated[Path | None, typer.Option(help="Our certificates, where they are elsewhere [GATEWAY_PKI_DIR].")]
 _Policy = Annotated[str | None, typer.Option(help="Security policy, such as Basic256Sha256 or None.")]
 _Mode = Annotated[str | None, typer.Option(help="Security mode: SignAndEncrypt, Sign or None.")]
@@ -48,7 +47,7 @@ def check(
     online: Annotated[
         bool, typer.Option("--online", help="Also open a session with every endpoint and look for every node.")
     ] = False,
-    data_dir: _DataDir = None,
+    data_dir: LocalDataDir = None,
     pki_dir: _PkiDir = None,
     timeout: _Timeout = 10.0,
     as_json: Json = False,
@@ -150,7 +149,7 @@ def probe(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the suggested site file here (a new file).")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="With --out: overwrite a file that is there.")] = False,
     config: _Config = None,
-    data_dir: _DataDir = None,
+    data_dir: LocalDataDir = None,
     pki_dir: _PkiDir = None,
     policy: _Policy = None,
     mode: _Mode = None,
@@ -215,7 +214,7 @@ def browse(
     below: Annotated[str | None, typer.Option(help="NodeId to begin at, 'nsu=URI;s=…'; default: Objects.")] = None,
     depth: Annotated[int, typer.Option(min=1, max=20, help="How many levels down.")] = 3,
     config: _Config = None,
-    data_dir: _DataDir = None,
+    data_dir: LocalDataDir = None,
     pki_dir: _PkiDir = None,
     policy: _Policy = None,
     mode: _Mode = None,
@@ -267,4 +266,4 @@ def _endpoint(
 def _pki(data_dir: Path | None, pki_dir: Path | None) -> Path:
     from gateway.runtime.daemon import read_settings  # noqa: PLC0415 -- everything is slow to import
 
-    return read_settings({"data_dir": data_dir, "pki_dir": pki_dir}).pki
+    return read_settings({"data_dir": data_directory(data_dir), "pki_dir": pki_dir}).pki

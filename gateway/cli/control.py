@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.client import connect
-from gateway.cli.options import DataDir, Json, TokenFile, Url
+from gateway.cli.options import DataDir, Json, TokenFile, Url, data_directory
 from gateway.cli.output import error_console, print_json, say
 from gateway.cli.words import counted
 from gateway.errors import RequestRefused
@@ -30,7 +30,9 @@ def reload(as_json: Json = False, url: Url = None, data_dir: DataDir = None, tok
 
 def backup(
     target: Annotated[Path, typer.Argument(help="A new directory, on the gateway's machine.")],
-    offline: Annotated[bool, typer.Option("--offline", help="Copy --data-dir itself; for a gateway that does not run.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Copy --data-dir itself; refused while a gateway runs there.")
+    ] = False,
     as_json: Json = False,
     url: Url = None,
     data_dir: DataDir = None,
@@ -39,11 +41,15 @@ def backup(
     """Copy the twin and the ledger, live, into a new directory with a manifest."""
     if offline:
         from gateway.store.sqlite.backup import backup as copy  # noqa: PLC0415 -- the store is slow to import
+        from gateway.store.sqlite.directory import BALLAST_FILE, TWIN_FILE, claim  # noqa: PLC0415 -- the store is slow to import
 
-        if data_dir is None:
-            raise RequestRefused("--offline needs the data directory: give it with --data-dir")
-        with error_console().status("copying"):
-            document: dict[str, Any] = asdict(asyncio.run(copy(data_dir, target)))
+        directory = data_directory(data_dir)
+        if not (directory / TWIN_FILE).exists():
+            raise RequestRefused(f"{directory} holds no {TWIN_FILE}: give the gateway's data directory with --data-dir")
+        ballast = directory / BALLAST_FILE
+        size = ballast.stat().st_size if ballast.exists() else 0  # held as it is: a copy changes nothing there
+        with claim(directory, ballast_bytes=size), error_console().status("copying"):  # refused where a gateway runs
+            document: dict[str, Any] = asdict(asyncio.run(copy(directory, target)))
     else:
         with connect(url, data_dir, token_file, timeout_s=3600.0) as client, error_console().status("copying"):
             document = client.post("/backup", {"target": str(target.absolute())})

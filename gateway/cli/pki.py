@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from gateway.api.times import iso
-from gateway.cli.options import Json
+from gateway.cli.options import Json, LocalDataDir, data_directory
 from gateway.cli.output import console, print_json, say, styled
 from gateway.cli.words import duration_text
 from gateway.errors import NotFound, RequestRefused
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from gateway.opcua.pki import CertificateFacts
 
 app = typer.Typer(help="Certificates: ours, and those of the servers we trust.", no_args_is_help=True)
-_DataDir = Annotated[Path | None, typer.Option(help="The gateway's data directory [GATEWAY_DATA_DIR; data].")]
 _PkiDir = Annotated[Path | None, typer.Option(help="The certificates, where they are elsewhere [GATEWAY_PKI_DIR].")]
 
 
 @app.command()
 def init(
     host: Annotated[str | None, typer.Option(help="Host name in the certificate; default: this machine's.")] = None,
-    data_dir: _DataDir = None,
+    data_dir: LocalDataDir = None,
     pki_dir: _PkiDir = None,
     as_json: Json = False,
 ) -> None:
@@ -37,7 +36,7 @@ def init(
 
 
 @app.command("list")
-def list_(data_dir: _DataDir = None, pki_dir: _PkiDir = None, as_json: Json = False) -> None:
+def list_(data_dir: LocalDataDir = None, pki_dir: _PkiDir = None, as_json: Json = False) -> None:
     """All certificates: ours, those we trust, and those that servers showed and nobody has trusted yet."""
     from gateway.runtime.tools import pki_list  # noqa: PLC0415 -- OPC UA is slow to import
 
@@ -47,7 +46,7 @@ def list_(data_dir: _DataDir = None, pki_dir: _PkiDir = None, as_json: Json = Fa
 @app.command()
 def trust(
     what: Annotated[str, typer.Argument(help="site/endpoint of a rejected certificate, or a certificate file (DER or PEM).")],
-    data_dir: _DataDir = None,
+    data_dir: LocalDataDir = None,
     pki_dir: _PkiDir = None,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +65,7 @@ def trust(
 
 
 @app.command()
-def renew(data_dir: _DataDir = None, pki_dir: _PkiDir = None, as_json: Json = False) -> None:
+def renew(data_dir: LocalDataDir = None, pki_dir: _PkiDir = None, as_json: Json = False) -> None:
     """Replace our certificate and key, keeping the old ones beside. Every server must then trust the new one."""
     from gateway.runtime.tools import pki_renew  # noqa: PLC0415 -- OPC UA is slow to import
 
@@ -76,7 +75,7 @@ def renew(data_dir: _DataDir = None, pki_dir: _PkiDir = None, as_json: Json = Fa
 def _directory(data_dir: Path | None, pki_dir: Path | None) -> Path:
     from gateway.runtime.daemon import read_settings  # noqa: PLC0415 -- everything is slow to import
 
-    return read_settings({"data_dir": data_dir, "pki_dir": pki_dir}).pki
+    return read_settings({"data_dir": data_directory(data_dir), "pki_dir": pki_dir}).pki
 
 
 def _print(certificates: "Sequence[CertificateFacts]", *, as_json: bool) -> None:

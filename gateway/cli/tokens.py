@@ -8,6 +8,7 @@ import typer
 
 from gateway.api.tokens import Role, create_token
 from gateway.cli.files import must_be_new, write_private
+from gateway.cli.options import LocalDataDir, data_directory
 from gateway.cli.output import print_json, say, warn
 from gateway.errors import RequestRefused
 
@@ -22,7 +23,7 @@ def _group() -> None:
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="Whose token it is; it appears in the journal of pushes.")],
-    data_dir: Annotated[Path, typer.Option("--data-dir", envvar="GATEWAY_DATA_DIR", help="The gateway's data directory.")],
+    data_dir: LocalDataDir = None,
     role: Annotated[Role, typer.Option(help="viewer reads; operator also acts and sees masked values.")] = Role.VIEWER,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the token to this new file (mode 0600), do not print it.")
@@ -31,13 +32,14 @@ def create(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a token. It is shown once; the gateway keeps only its hash. A running gateway knows it at once."""
-    if not data_dir.is_dir():
-        raise RequestRefused(f"{data_dir} is no directory: give the gateway's data directory with --data-dir")
+    directory = data_directory(data_dir)
+    if not directory.is_dir():
+        raise RequestRefused(f"{directory} is no directory: give the gateway's data directory with --data-dir")
     must_be_new(out)
     created = datetime.now(UTC).isoformat(timespec="seconds")
 
     def make() -> str:
-        return create_token(data_dir, name, role, created=created, replace=replace) + "\n"
+        return create_token(directory, name, role, created=created, replace=replace) + "\n"
 
     token = ""
     if out is None:

@@ -3,14 +3,18 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.options import data_directory
 from gateway.runtime import tools
+from gateway.store.sqlite.directory import claim
 
 from .conftest import Run
 
@@ -125,6 +129,37 @@ def test_restore_of_what_is_no_backup(run: Run, tmp_path: Path) -> None:
     assert (result.code, "manifest.json" in result.err) == (ExitCode.STORE, True)
     offline = run("backup", "copy", "--offline")
     assert (offline.code, "--data-dir" in offline.err) == (ExitCode.REFUSED, True)
+
+
+def test_an_offline_backup_is_refused_while_a_gateway_runs(run: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    with claim(directory, ballast_bytes=0) as held:
+        with closing(sqlite3.connect(held.twin)) as database:
+            database.execute("CREATE TABLE t (x)")
+        running = run("backup", "copy", "--offline")
+        assert (running.code, "in use" in running.err, Path("copy").exists()) == (ExitCode.STORE, True, False)
+    (directory / "ballast").write_bytes(b"x" * 4096)
+    stopped = run("backup", "copy", "--offline")
+    assert (stopped.code, "The backup is in copy." in stopped.out) == (ExitCode.OK, True)
+    assert (directory / "ballast").read_bytes() == b"x" * 4096
+
+
+def test_every_command_finds_the_same_data_directory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("data", "demo-data", "named"):
+        (tmp_path / name).mkdir()
+    assert data_directory(None) == Path("data")
+    run("token", "create", "olga")
+    assert (tmp_path / "data" / "tokens.json").exists()
+    (tmp_path / "demo-data" / "gateway.json").write_text("{}")
+    assert data_directory(None) == Path("demo-data")
+    run("pki", "init")
+    assert (tmp_path / "demo-data" / "pki").exists()
+    monkeypatch.setenv("GATEWAY_DATA_DIR", "named")
+    assert data_directory(None) == Path("named")
+    run("token", "create", "olga")
+    assert (tmp_path / "named" / "tokens.json").exists()
+    assert data_directory(Path("x")) == Path("x")
+    assert run("check", "--config-dir", str(EXAMPLE)).code == ExitCode.OK
 
 
 @pytest.mark.parametrize(
