@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from gateway.cli.exit_codes import ExitCode
+from gateway.cli.options import CONFIG_NAMES
 from gateway.cli.output import console, endpoints_view, print_json, warn
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _QUIET_S = 10.0  #: between two lines of news where nobody looks at a terminal
 
 def run(
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Directory with plant.yaml [GATEWAY_CONFIG_DIR; config].")
+        Path | None, typer.Option(*CONFIG_NAMES, help="Directory with plant.yaml [GATEWAY_CONFIG_DIR; config].")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Twin, ledger, tokens, certificates [GATEWAY_DATA_DIR; data].")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [GATEWAY_HTTP_HOST; 127.0.0.1].")] = None,
@@ -79,8 +80,10 @@ def demo(
     document = _document(reports)
     if as_json:
         print_json(document)
-    elif not terminal:
-        console().print(endpoints_view(document))
+    else:
+        if not terminal:
+            console().print(endpoints_view(document))
+        warn(f"stopped; everything is kept in {data_dir}")
     if any(report.state.value != "connected" for report in reports):
         raise typer.Exit(ExitCode.NEGATIVE)
 
@@ -102,6 +105,7 @@ class _Screen:
         width = max(map(len, where))
         for what, place in where.items():  # never folded: what stands there is to be copied
             out.print(Text(f"{what:<{width}}  {place}"), soft_wrap=True)
+        out.print()
 
     def show(self, reports: "Sequence[EndpointReport]") -> None:
         """Show the endpoints: a live table on a terminal, else a line now and then."""
