@@ -148,6 +148,10 @@ def _check_measure(part: EquipmentPart, path: str, measure: MeasurePart, tag: Ta
     if declared != tag.type and not (is_numeric(declared) and is_numeric(tag.type)):
         return [place.at("type").complain(f"{declared} does not convert to the class's {tag.type}; only numbers convert")]
     for field in ("unit", "scale", "offset"):
+        if field in measure.model_fields_set and tag.type.array and getattr(measure, field) not in {tag.unit, 1.0, 0.0, None}:
+            return [
+                place.at(field).complain(f"arrays are not converted; let the controller give {tag.unit or 'engineering values'}")
+            ]
         if field in measure.model_fields_set and not is_numeric(tag.type):
             return [place.at(field).complain(f"only a number has a {field}, and the class says {tag.type}; remove it")]
     if measure.scale == 0:

@@ -1,12 +1,13 @@
 """The mirror as a whole: every endpoint of the plant supervised, one ingest, and a face for the rest of the house."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
 
+from gateway.errors import RequestRefused, StoreError
 from gateway.mirror.account import LossAccount
 from gateway.mirror.endpoint import EndpointMirror
 from gateway.mirror.feed import MirrorDialer
@@ -16,7 +17,7 @@ from gateway.mirror.items import Item, Table, items_of
 from gateway.mirror.report import EndpointReport, EndpointState, Finding, ItemReport
 from gateway.plant.equipment_class import Endpoint, Plant
 from gateway.plant.hierarchy import matches
-from gateway.plant.ports import Clock, Gap, GapReason, TwinStore
+from gateway.plant.ports import Clock, Delivery, Gap, GapReason, TagRecord, TwinStore
 from gateway.plant.status_names import describe
 
 _CONNECTING_AT_ONCE = 8  #: gateway-wide, so that a plant coming back is not met by a storm
@@ -81,20 +82,53 @@ class Mirror:
             elif endpoint.key in heard:
                 mirror.intake.open_gap(heard[endpoint.key], GapReason.GATEWAY_STOPPED, "the gateway ended without notice")
             self._launch(mirror)
+        await self._close_the_past(plant, heard, open_gaps)
+
+    async def _close_the_past(self, plant: Plant, heard: Mapping[str, int], open_gaps: Sequence[Gap]) -> None:
+        """Endpoints that are no longer in the plant, and were not stopped in an orderly way: nobody vouches for their values."""
+        gone = heard.keys() - {endpoint.key for endpoint in plant.endpoints()}
+        open_wide = {gap.endpoint for gap in open_gaps if gap.tag is None}
+        numbers = {key: await self._store.register_endpoint(key) for key in sorted(gone)}
+        detail = "it is no longer in the configuration"
+        deliveries = [
+            Delivery(number, gaps=[Gap(number, None, heard[key], None, GapReason.GATEWAY_STOPPED, detail)])
+            for key, number in numbers.items()
+            if number not in open_wide
+        ]
+        if deliveries:
+            await self._store.commit(deliveries)
 
     async def _prepare(self, endpoint: Endpoint, items: Sequence[Item], number: int, open_gaps: Sequence[Gap]) -> EndpointMirror:
         async def learned(nodes: Sequence[tuple[Item, str]]) -> None:
             await self._store.register_tags([item.record(endpoint, node) for item, node in nodes])
 
-        known = {tag.path: tag.node for tag in await self._store.tags(f"{endpoint.site}/")}
-        marks = await self._store.register_tags([item.record(endpoint, known.get(item.path, "")) for item in items])
+        known = {tag.path: tag for tag in await self._store.tags(f"{endpoint.site}/")}
+        moved = any(item.path in known and known[item.path].endpoint != endpoint.key for item in items)
+        left = [tag for path, tag in known.items() if tag.endpoint == endpoint.key and path not in {item.path for item in items}]
+        marks = await self._store.register_tags(
+            [item.record(endpoint, known[item.path].node if item.path in known else "") for item in items]
+        )
         table = Table(items, [mark.tag for mark in marks], [mark.source_time for mark in marks])
         intake = Intake(number, table, LossAccount(), self.ingest.wake)
+        if moved:  # their last values came from elsewhere: nobody vouches for them until this endpoint speaks
+            intake.open_gap(self._clock.now(), GapReason.GATEWAY_STOPPED, "tags moved here from another endpoint")
+        open_tags = {gap.tag for gap in open_gaps if gap.tag is not None}
+        await self._leave(intake, left, open_tags)
         return EndpointMirror(
             endpoint, items, intake, self._dialer, self._connecting, self._clock,
             outage_cover_s=self._plant.mirror.outage_cover_s, learned=learned,
-            open_tag_gaps={gap.tag for gap in open_gaps if gap.tag is not None}, store_trouble=lambda: self.ingest.trouble,
+            open_tag_gaps=open_tags, store_trouble=lambda: self.ingest.trouble,
         )  # fmt: skip
+
+    async def _leave(self, intake: Intake, tags: Sequence[TagRecord], open_tags: set[int]) -> None:
+        """Tags that this endpoint mirrored and no longer does: their values are the last that will come."""
+        if not tags:
+            return
+        numbers = [mark.tag for mark in await self._store.register_tags(tags)]
+        now, detail = self._clock.now(), "it is no longer in the configuration"
+        fresh = [number for number in numbers if number not in open_tags]
+        intake.note_gaps([Gap(intake.endpoint, number, now, None, GapReason.ITEM_REJECTED, detail) for number in fresh])
+        open_tags.update(fresh)
 
     def _launch(self, mirror: EndpointMirror) -> None:
         task = asyncio.create_task(mirror.run(), name=f"endpoint {mirror.endpoint.key}")
@@ -136,15 +170,28 @@ class Mirror:
             changed = [key for key in self._endpoints if key in wanted and key not in kept]
             removed = [key for key in self._endpoints if key not in wanted]
             added = [key for key in wanted if key not in self._endpoints]
-            self._plant = plant
-            leaving = [self._endpoints.pop(key) for key in changed + removed]
+            if self.ingest.trouble and changed + removed:
+                raise RequestRefused(
+                    f"not while the store takes no values ({self.ingest.trouble}): what was received would be lost"
+                )
+            leaving = [self._endpoints[key] for key in changed + removed]
             self._leaving = {each.mirror.endpoint.key: each.mirror.intake for each in leaving}
             await self._stop(leaving, "its configuration changed")
-            await self.ingest.drain([each.mirror.intake for each in leaving])
-            former = {each.mirror.endpoint.key: each.mirror for each in leaving}
-            self._leaving = {}
-            for key in changed + added:
-                await self._enter(*wanted[key], former.get(key))
+            try:
+                async with asyncio.timeout(_DRAIN_S):
+                    await self.ingest.drain([each.mirror.intake for each in leaving])
+                self._plant = plant
+                for key in changed + added:
+                    former = self._endpoints.get(key)
+                    await self._enter(*wanted[key], former.mirror if former else None)
+            except (StoreError, TimeoutError) as fault:
+                for each in leaving:
+                    if self._endpoints.get(each.mirror.endpoint.key) is each:  # not replaced yet: it goes on as it was
+                        each.mirror.ending = False
+                        self._launch(each.mirror)
+                raise RequestRefused(f"the store failed during the reload ({fault or 'no answer in time'}); try again") from fault
+            finally:
+                self._leaving = {}
             self._endpoints = {key: self._endpoints[key] for key in wanted}  # in the plant's order, however they came
             return {"added": added, "changed": changed, "removed": removed, "kept": kept}
 
@@ -152,7 +199,7 @@ class Mirror:
         number = await self._store.register_endpoint(endpoint.key)
         mine = [gap for gap in await self._store.open_gaps() if gap.endpoint == number]
         mirror = await self._prepare(endpoint, items, number, mine)
-        mirror.intake.gap_since = min((gap.start for gap in mine if gap.tag is None), default=None)
+        mirror.intake.gap_since = min((gap.start for gap in mine if gap.tag is None), default=mirror.intake.gap_since)
         if former is not None:  # counters never go back while the process lives
             mirror.intake.account, mirror.tally = former.intake.account, former.tally
             mirror.intake.overflows, mirror.intake.closed_gap_ns = former.intake.overflows, former.intake.closed_gap_ns

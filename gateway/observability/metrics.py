@@ -58,7 +58,7 @@ _GAUGES: Final = (
     _Field("gateway_items_bad", "Items whose latest value is bad or uncertain", lambda r: r.items_bad),
     _Field("gateway_items_rejected", "Items the server refused to monitor", lambda r: r.items_rejected),
     _Field("gateway_items_late", "Items silent for longer than their class allows", lambda r: r.items_late),
-    _Field("gateway_publish_round_trip_seconds", "Latest round trip of a Publish request", lambda r: r.publish_round_trip_s),
+    _Field("gateway_publish_round_trip_seconds", "Latest round trip of a small Read", lambda r: r.publish_round_trip_s),
     _Field("gateway_clock_offset_seconds", "The server's clock minus ours", lambda r: r.clock_offset_s),
     _Field("gateway_service_level", "The server's ServiceLevel, 0 to 255 (OPC 10000-5, 6.3.1)", lambda r: r.service_level),
     _Field(

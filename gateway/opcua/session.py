@@ -100,7 +100,7 @@ class UaSession:
             part = list(items[len(results) : len(results) + size])
             try:
                 with border(f"{self.endpoint.url}: {what}"):
-                    answer = await call(part)
+                    answer = await call(part) or []  # asyncua gives None for a null array
             except ServiceFault as fault:
                 if fault.status not in _TOO_MUCH or size == 1:
                     raise
@@ -208,16 +208,22 @@ async def _secure(client: Client, endpoint: Endpoint, pki: Pki, timeout: float) 
     certificate = leaf(bytes(chosen.ServerCertificate or b""))
     if not certificate:
         raise SecurityRefused(f"{endpoint.url} offers {endpoint.policy} without a certificate")
+    try:
+        expires = expiry_ns(certificate)
+    except ValueError as fault:
+        raise CertificateUntrusted(f"{endpoint.url}: what the server shows is no certificate; repair it on the server") from fault
     if not pki.is_trusted(certificate):
         kept = pki.reject(endpoint.key, certificate)
         raise CertificateUntrusted(
             f"{endpoint.url} shows a certificate we do not trust (SHA-256 {fingerprint(certificate)}, kept in {kept}); "
             f"compare it with the one on the equipment, then: gateway pki trust {endpoint.key}"
         )
-    if expiry_ns(certificate) < time.time_ns():
+    if expires < time.time_ns():
         raise CertificateUntrusted(
             f"{endpoint.url}: the server's certificate has expired; renew it on the server, then trust the new one"
         )
+    if expiry_ns(pki.own()) < time.time_ns():
+        raise CertificateUntrusted("our own certificate has expired: gateway pki renew, then let the servers trust the new one")
     client.application_uri = pki.application_uri()
     with border(f"{endpoint.url}: loading our certificate", connecting=True):
         await client.set_security(

@@ -78,8 +78,8 @@ class Delivery:
     """What one endpoint hands to the store in one commit.
 
     `heard` is when the endpoint last spoke (ns); a crash's gap starts there. `closes` ends the endpoint-wide gaps, and
-    `closes_tags` the gaps of those tags, that are open in the store already: at `heard`. `gaps` are taken after that, as they are:
-    one without an end stays open until a later delivery closes it.
+    `closes_tags` the gaps of those tags, that are open in the store already: at `heard`. `gaps` are taken after that, as they
+    are: one without an end stays open until a later delivery closes it.
     """
 
     endpoint: int

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ async def _probe(endpoint: Endpoint, pki_dir: Path, timeout: float) -> Probe:
     try:
         async with UaDialer(Pki(pki_dir), read_secret, timeout).dial(endpoint) as session:
             filters, history = await test_filters(session)
-            roots = await browse_below(session, None, depth=1)
+            roots = await browse_below(session, None, depth=2)
             return Probe(
                 endpoint.url, offered, session.facts, filters, history, "", _site_file(endpoint, offered, session.facts, roots)
             )
@@ -172,7 +173,27 @@ async def _findings(session: UaEquipment, items: Sequence[Item]) -> list[Finding
     return findings
 
 
-def _site_file(endpoint: Endpoint, offered: Sequence[Offer], facts: ServerFacts | None, roots: Sequence[BrowsedNode]) -> str:
+def _credentials(given: Credentials) -> str:
+    """As they were used for the probe; a variable to set where none was named."""
+    secret = given.password or Secret(env="NEW_SITE_PASSWORD")
+    where = f"file: {Path(secret.file).resolve()}" if secret.file else f"env: {secret.env}"
+    return f"{{user: {given.user or 'gateway'}, password: {{{where}}}}}"
+
+
+def _roots(nodes: Sequence[BrowsedNode]) -> list[tuple[str, str]]:
+    """Candidates for roots of equipment, as (namespace, path below Objects).
+
+    They are the objects inside a top folder, or a top object that has none inside.
+    """
+    roots: list[tuple[str, str]] = []
+    for top in (node for node in nodes if node.depth == 0 and node.kind == "Object" and node.namespace):
+        after = nodes[nodes.index(top) + 1 :]
+        inside = [node for node in takewhile(lambda node: node.depth > 0, after) if node.kind == "Object" and node.namespace]
+        roots += [(node.namespace, f"{top.name}/{node.name}") for node in inside] or [(top.namespace, top.name)]
+    return roots
+
+
+def _site_file(endpoint: Endpoint, offered: Sequence[Offer], facts: ServerFacts | None, nodes: Sequence[BrowsedNode]) -> str:
     """A site file to begin with: the strongest security offered, the server's limits, its top nodes as candidates for roots."""
     best = offered[0] if offered else None
     lines = [
@@ -186,19 +207,21 @@ def _site_file(endpoint: Endpoint, offered: Sequence[Offer], facts: ServerFacts 
     if best is not None:
         lines.append(f"    security: {{policy: {best.policy}, mode: {best.mode}}}")
         if "UserName" in best.users:
-            lines.append("    credentials: {user: gateway, password: {env: NEW_SITE_PASSWORD}}")
+            lines.append(f"    credentials: {_credentials(endpoint.credentials)}")
         else:
             lines.append("    credentials: anonymous")
     if facts is not None and facts.limits.monitored_items_per_call:
         lines.append("    # what the server says it takes in one call; lower it here if it crawls:")
         lines.append(f"    # limits: {{max_monitored_items_per_call: {facts.limits.monitored_items_per_call}}}")
-    lines += ["lines:", "  - area: area-1", "    line: line-1", "    role: child-line", "    equipment:"]
-    for number, node in enumerate((node for node in roots if node.namespace), 1):
+    lines += ["lines:", "  - area: area-1", "    line: line-1", "    role: child-line"]
+    candidates = _roots(nodes)
+    lines.append("    equipment:" if candidates else "    equipment: []   # choose roots with 'gateway browse'")
+    for number, (namespace, path) in enumerate(candidates, 1):
         lines += [
             f"      - name: equipment-{number}",
             "        class: CLASS   # one of config/classes",
             f"        endpoint: {endpoint.name}",
-            f'        root: {{namespace: "{node.namespace}", path: "{node.name}"}}',
+            f'        root: {{namespace: "{namespace}", path: "{path}"}}',
         ]
     return "\n".join(lines) + "\n"
 
