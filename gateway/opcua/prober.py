@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from asyncua import ua
 
-from gateway.errors import EquipmentError, RequestRefused
+from gateway.errors import EquipmentError, NotFound, RequestRefused
 from gateway.mirror.message import Message
 from gateway.opcua.border import border
 from gateway.opcua.equipment import UaEquipment
@@ -15,6 +15,7 @@ from gateway.opcua.security import MODES, POLICIES, policy_name
 from gateway.opcua.session import UaSession, offers
 from gateway.plant.equipment_class import Deadband
 from gateway.plant.ports import ItemRequest
+from gateway.plant.status_names import describe
 from gateway.plant.values import DataType
 
 _STRENGTH: Final = ["Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256", "None"]
@@ -113,7 +114,8 @@ async def browse_below(equipment: UaEquipment, below: str | None, depth: int) ->
     """The nodes below `below` (`nsu=…;…`; None: Objects) in tree order, down to `depth` levels.
 
     Raises:
-        RequestRefused: there is no such node, or far too many below it.
+        NotFound: there is no such node.
+        RequestRefused: the server has no such namespace, or far too many nodes lie below.
     """
     session = equipment.session
     start = ua.NodeId(ua.ObjectIds.ObjectsFolder, 0) if below is None else session.namespaces.node(below)
@@ -161,6 +163,8 @@ async def _children(session: UaSession, node: ua.NodeId) -> list[Any]:
     )
     with border(f"{session.endpoint.url}: browsing"):
         (answer,) = await session.services.browse(ua.BrowseParameters(NodesToBrowse=[description]))
+        if not answer.StatusCode.is_good():
+            raise NotFound(f"{session.namespaces.text(node)} cannot be browsed: {describe(int(answer.StatusCode.value))}")
         references = list(answer.References or [])
         while answer.ContinuationPoint:
             parameters = ua.BrowseNextParameters(ContinuationPoints=[answer.ContinuationPoint])
