@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from gateway.mirror.account import LossAccount
 from gateway.mirror.feed import Feed
@@ -202,15 +204,25 @@ class Intake:
 
     def _overflow_gaps(self, changes: Changes) -> list[Gap]:
         """With discard-oldest the overflow bit marks the value after the loss: the gap ends there (OPC 10000-4, 5.13.1.5)."""
+        before = _row_before(changes.tag)
         gaps = []
         for row in (changes.status & OVERFLOW_BITS == OVERFLOW_BITS).nonzero()[0].tolist():
             handle, end = int(changes.tag[row]), int(changes.source_time[row])
-            earlier = (changes.tag[:row] == handle).nonzero()[0]
-            start = int(changes.source_time[earlier[-1]]) if len(earlier) else int(self.table.last_source[handle])
+            earlier = int(before[row])
+            start = int(changes.source_time[earlier]) if earlier >= 0 else int(self.table.last_source[handle])
             start = min(start or end, end)
             gaps.append(Gap(self.endpoint, int(self.table.tag[handle]), start, end, GapReason.QUEUE_OVERFLOW))
         self.overflows += len(gaps)
         return gaps
+
+
+def _row_before(handles: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """For each row the last row before it with the same handle, or -1."""
+    order = np.argsort(handles, kind="stable")
+    same = handles[order][1:] == handles[order][:-1]
+    before = np.full(len(handles), -1, np.intp)
+    before[order[1:][same]] = order[:-1][same]
+    return before
 
 
 def _cost(message: Message) -> int:

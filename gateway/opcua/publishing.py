@@ -33,6 +33,7 @@ Send = Callable[[object, float], Awaitable[bytes]]
 class _Subscription:
     tracker: SequenceTracker = field(default_factory=lambda: SequenceTracker(expected=1))  # we have made it ourselves
     heard: int = 0  #: ns, wall clock
+    ours: bool = False  #: we know that we created it; a stranger's silence means nothing
     recovering: list[int] = field(default_factory=list)  #: ns, since when messages are being asked for again
     heard_monotonic: float = field(default_factory=time.monotonic)
 
@@ -52,7 +53,7 @@ class Publisher:
 
     def watch(self, subscription: int) -> None:
         """Expect messages of this subscription from now on."""
-        self._subscriptions.setdefault(subscription, _Subscription(heard=time.time_ns()))
+        self._subscriptions.setdefault(subscription, _Subscription(heard=time.time_ns())).ours = True
 
     def acknowledge(self, subscription: int, sequence: int) -> None:
         """The message's values are durable; the server may forget it. Sent with the next PublishRequest."""
@@ -66,11 +67,13 @@ class Publisher:
         if self._held:
             return 0.0
         now = time.monotonic()
-        return max((now - max(each.heard_monotonic, self._resumed) for each in self._subscriptions.values()), default=0.0)
+        return max(
+            (now - max(each.heard_monotonic, self._resumed) for each in self._subscriptions.values() if each.ours), default=0.0
+        )
 
     def vouched(self) -> int | None:
         """Up to when (ns) nothing of any subscription is missing: the quietest one's last word."""
-        return min((min([each.heard, *each.recovering]) for each in self._subscriptions.values()), default=None)
+        return min((min([each.heard, *each.recovering]) for each in self._subscriptions.values() if each.ours), default=None)
 
     async def run(self) -> None:
         """Publish until the connection or the session ends.
@@ -127,8 +130,8 @@ class Publisher:
         message = parse_publish_response(body, received)
         if message.subscription not in self._subscriptions:
             if message.ended is None and not message.keep_alive:
-                # A subscription being created answers before its create call has returned here; it is ours all the same.
-                self.watch(message.subscription)
+                # One being created may speak before its create call has returned here; `watch` then claims it.
+                self._subscriptions[message.subscription] = _Subscription(heard=received)
             else:
                 return
         known = self._subscriptions[message.subscription]
