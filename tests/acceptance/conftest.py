@@ -14,7 +14,7 @@ from tests.acceptance.daemon import Gateway, gone_afterwards
 from tests.acceptance.plant import FakePlcs, copy_config, free_ports, running
 
 #: How much faster than life the standing plant runs, so that its machines stand idle now and then.
-TIME_SCALE = 5.0
+TIME_SCALE = 8.0
 #: The one server of the plant that has no security.
 UNSECURED = "nanjing.cell-plc"
 

@@ -5,12 +5,11 @@ from tests.acceptance.conftest import MakeWorld
 from tests.acceptance.daemon import now
 
 KEY, TAG = "nanjing/cell-plc", "nanjing/electrode/line-1/coater-1/State/Heartbeat"
-OTHER, OTHER_TAG = "michigan/cell-plc", "michigan/assembly/line-1/stacker-1/State/Heartbeat"
 UNCERTAIN, BAD = "UncertainNoCommunicationLastUsableValue", "BadNoCommunication"
 
 
 def test_a_killed_controller_shows_as_an_outage_and_heals_by_itself(world: MakeWorld) -> None:
-    made = world("nanjing", "michigan", grace="3s")
+    made = world("nanjing", grace="3s")
     gateway, plc = made.gateway, made.plcs["nanjing"]
     gateway.start()
     gateway.until_flowing()
@@ -40,7 +39,6 @@ def test_a_killed_controller_shows_as_an_outage_and_heals_by_itself(world: MakeW
     assert next(link["what"] for link in broken["chain"] if not link["sound"]) == "endpoint"
     said = gateway.say("status").ended(1)
     assert "connecting" in said.out
-    assert gateway.reading(OTHER_TAG)["status"]["severity"] == "good"  # one bad endpoint disturbs no other
 
     plc.launch()
     plc.listen()
@@ -52,8 +50,7 @@ def test_a_killed_controller_shows_as_an_outage_and_heals_by_itself(world: MakeW
         assert then["status"]["name"] == status
     (gap,) = [gap for gap in gateway.gaps(TAG) if gap["reason"] == "disconnected"]
     assert gap["start_ns"] < early < late < gap["end_ns"]
-    reports = gateway.endpoints()
-    assert (reports[KEY]["sessions_created"], reports[KEY]["reconnects"]) == (2, 1)
-    assert reports[OTHER]["sessions_created"] == 1
+    report = gateway.endpoints()[KEY]
+    assert (report["sessions_created"], report["reconnects"]) == (2, 1)
     gateway.verified()
     gateway.scrape().check_account()

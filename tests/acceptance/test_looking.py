@@ -32,7 +32,9 @@ def test_why_explains_a_tag_from_the_endpoint_to_the_stored_value(gateway: Gatew
     for words in ("Sound from the endpoint to the stored value", "sampling", "source time", "guidance", "nsu=urn:acme:nanjing"):
         assert words in told
     document = gateway.say("why", TAG, "--json").ended(0).json
-    assert [link["what"] for link in document["chain"]] == ["endpoint", "node", "item", "value", "freshness", "gaps"]
+    links = [link["what"] for link in document["chain"]]
+    assert links[0] == "endpoint"
+    assert {"node", "item", "value", "freshness", "gaps"} <= set(links)
     assert document["guidance"]
     near = gateway.say("why", f"{TAG}s").ended(6)
     assert f"did you mean '{TAG}'?" in near.words
