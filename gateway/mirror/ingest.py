@@ -1,11 +1,13 @@
 """The one writer: gathers what all endpoints have received into group commits, and settles the account when they are durable."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import structlog
 
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreFull
 from gateway.mirror.intake import Intake, Load
 from gateway.plant.ports import TwinStore
 
@@ -79,6 +81,8 @@ class Ingest:
             if not self.trouble:
                 _log.error("store refuses", reason=str(fault), values_kept=sum(load.values for _, load in self._unsettled))
             self.trouble = str(fault)
+            if isinstance(fault, StoreFull):
+                await self._record_gaps()
             return False
         if self.trouble:
             _log.info("store takes values again")
@@ -87,3 +91,13 @@ class Ingest:
             intake.settle(load, receipt)
         self._unsettled = []
         return True
+
+    async def _record_gaps(self) -> None:
+        """On a full disk values wait, and what is missing is recorded all the same, in the space held for it."""
+        bare = [replace(load.delivery, changes=()) for _, load in self._unsettled]
+        if not any(delivery.gaps or delivery.closes or delivery.closes_tags for delivery in bare):
+            return
+        with contextlib.suppress(StoreError):  # the space held for it is used up too: the marks stay with their values
+            await self._store.commit(bare)
+            for _, load in self._unsettled:
+                load.delivery = replace(load.delivery, gaps=(), closes=False, closes_tags=())
