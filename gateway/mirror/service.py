@@ -175,6 +175,7 @@ class Mirror:
                     f"not while the store takes no values ({self.ingest.trouble}): what was received would be lost"
                 )
             leaving = [self._endpoints[key] for key in changed + removed]
+            former_plant = self._plant
             self._leaving = {each.mirror.endpoint.key: each.mirror.intake for each in leaving}
             await self._stop(leaving, "its configuration changed")
             try:
@@ -185,6 +186,7 @@ class Mirror:
                     former = self._endpoints.get(key)
                     await self._enter(*wanted[key], former.mirror if former else None)
             except (StoreError, TimeoutError) as fault:
+                self._plant = former_plant  # what is compared with when it is tried again
                 for each in leaving:
                     if self._endpoints.get(each.mirror.endpoint.key) is each:  # not replaced yet: it goes on as it was
                         each.mirror.ending = False

@@ -297,6 +297,19 @@ async def test_endpoints_go_on_when_a_reload_fails_halfway() -> None:
         assert balanced(mirror)
 
 
+async def test_new_defaults_are_not_forgotten_when_a_reload_fails_halfway() -> None:
+    twin, dialer, plant = RefusingTwin(), SpokenDialer(), plant_with(1)
+    covered = replace(plant, mirror=replace(plant.mirror, outage_cover_s=99.0))
+    async with Mirror.start(plant, twin, dialer, CLOCK) as mirror:
+        await dialer.feed()
+        twin.full = True
+        with pytest.raises(RequestRefused):
+            await mirror.reload(covered)
+        twin.full = False
+        await dialer.feed(2)
+        assert (await mirror.reload(covered))["changed"] == ["here/plc"]
+
+
 # --- the intake ---
 
 
