@@ -58,7 +58,7 @@ def write_private(path: Path, make: Callable[[], str]) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(make())
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C too: half a file must not stay behind
         with suppress(OSError):
             path.unlink()
         if isinstance(error, OSError):
